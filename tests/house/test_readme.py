@@ -86,6 +86,13 @@ def test_the_bench_table_has_its_place() -> None:
     assert text.index("<!-- bench:begin -->") < text.index("<!-- bench:end -->")
 
 
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert local
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
 def test_reading_finds_what_is_typed() -> None:
     text = (
         "`lossmith list|show` and `make test`, not lossmith prose\n"
