@@ -1,0 +1,1 @@
+"""The CPU engine: vector mathematics, loop skeletons, compiler and threads."""

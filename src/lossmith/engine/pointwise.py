@@ -1,0 +1,149 @@
+"""ψ as a differentiable torch operation whose derivatives come from the formula, at any order.
+
+One `autograd.Function` class per expression. Its backward applies the classes of the partial
+derivatives, which have backwards of their own: reverse, forward, double and higher derivatives,
+`vmap` and `torch.compile` all follow, and none of them differentiates through floating point.
+"""
+
+from __future__ import annotations
+
+import linecache
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.engine.torch_math import NAMESPACE
+
+Expr = Any
+_EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
+_TRACED: dict[str, Any] = {}
+
+
+def register(key: str, expression: Expr, arguments: tuple[str, ...]) -> str:
+    """Remember an expression of `arguments` under a key that `pointwise` can be asked for."""
+    _EXPRESSIONS.setdefault(key, (expression, arguments))
+    return key
+
+
+def pointwise(key: str) -> Any:
+    """The operation of a registered expression: `.apply(u, *parameters)`."""
+    if torch.compiler.is_compiling():
+        _ready_for_tracers(key)
+        return _TRACED[key]  # by subscript, for tracers guard on where they found a class
+    return _eager(key)
+
+
+@torch.compiler.assume_constant_result  # while tracing: run it, do not look inside
+def _ready_for_tracers(key: str) -> bool:
+    if key not in _TRACED:
+        _TRACED[key] = _for_tracers(key)
+    return True
+
+
+def _partial(key: str, i: int) -> str:
+    from lossmith.formula.calculus import derivative
+
+    expression, arguments = _EXPRESSIONS[key]
+    name = key + ("'" if i == 0 else f"_{arguments[i]}'")
+    if name not in _EXPRESSIONS:
+        register(name, derivative(expression, arguments[i]), arguments)
+    return name
+
+
+def run_text(key: str) -> Any:
+    """The program of a registered expression over torch tensors."""
+    from lossmith.formula.program import write
+
+    expression, arguments = _EXPRESSIONS[key]
+    source = write((expression,), arguments)
+    filename = f"<lossmith {key}>"
+    # Registered like a doctest's source, so that tracebacks and tracers can show the program.
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    scope = dict(NAMESPACE)
+    exec(compile(source, filename, "exec"), scope)  # our own text, written from the expression
+    return scope["program"]
+
+
+class _Psi(torch.autograd.Function):
+    """What every operation shares: keep the inputs, tensors as tensors and numbers as numbers."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        tensors = [a for a in inputs if isinstance(a, Tensor)]
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        ctx.numbers = tuple(None if isinstance(a, Tensor) else a for a in inputs)
+
+
+@lru_cache(maxsize=None)
+def _eager(key: str) -> Any:
+    """Every mode at every order: the derivative is again such an operation, made when asked for."""
+    program = run_text(key)
+
+    class Psi(_Psi):
+        @staticmethod
+        def forward(u: Tensor, *parameters: Any) -> Tensor:
+            return program(u, *parameters)[0]
+
+        @staticmethod
+        def backward(ctx: Any, upstream: Tensor) -> Any:
+            inputs = _refill(ctx)
+            return tuple(
+                _fold(upstream * _eager(_partial(key, i)).apply(*inputs), a)
+                if ctx.needs_input_grad[i]
+                else None
+                for i, a in enumerate(inputs)
+            )
+
+        @staticmethod
+        def jvp(ctx: Any, *tangents: Any) -> Any:
+            inputs = _refill(ctx)
+            return sum(
+                t * _eager(_partial(key, i)).apply(*inputs)
+                for i, t in enumerate(tangents)
+                if isinstance(t, Tensor)
+            )
+
+    Psi.__name__ = Psi.__qualname__ = f"Psi[{key}]"
+    return Psi
+
+
+def _for_tracers(key: str) -> Any:
+    """The same for `torch.compile`, which wants no forward-mode rule and nothing left to derive.
+
+    Compiled graphs have no double backward, so the slopes are plain programs.
+    """
+    program = run_text(key)
+    slopes = tuple(run_text(_partial(key, i)) for i in range(len(_EXPRESSIONS[key][1])))
+
+    class Psi(_Psi):
+        @staticmethod
+        def forward(u: Tensor, *parameters: Any) -> Tensor:
+            return program(u, *parameters)[0]
+
+        @staticmethod
+        def backward(ctx: Any, upstream: Tensor) -> Any:
+            inputs = _refill(ctx)
+            return tuple(
+                _fold(upstream * slopes[i](*inputs)[0], a) if ctx.needs_input_grad[i] else None
+                for i, a in enumerate(inputs)
+            )
+
+    Psi.__name__ = Psi.__qualname__ = f"Psi[{key}]"
+    return Psi
+
+
+def _refill(ctx: Any) -> list[Any]:
+    tensors = iter(ctx.saved_tensors)
+    return [next(tensors) if n is None else n for n in ctx.numbers]
+
+
+def _fold(gradient: Tensor, like: Any) -> Tensor:
+    """Sum a gradient over the dimensions along which its argument was broadcast."""
+    return gradient.sum_to_size(like.shape) if gradient.shape != like.shape else gradient
+
+

@@ -1,0 +1,194 @@
+"""The primitives over torch tensors: what the reference engine runs a program with.
+
+Plain differentiable-free arithmetic: derivatives come from the formula, never from these lines, so
+`where` may evaluate both sides. Every function keeps its digits over the whole finite range.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_LOG2 = math.log(2.0)
+
+
+def where(condition: Any, yes: Any, no: Any) -> Any:
+    if not isinstance(condition, Tensor):
+        return yes if condition else no
+    if not isinstance(yes, Tensor) and not isinstance(no, Tensor):
+        # Two numbers: let the mask carry the device, and float64 every digit of the numbers.
+        yes = torch.full((), yes, dtype=torch.float64, device=condition.device)
+    return torch.where(condition, yes, no)
+
+
+def keep_nan(u: Tensor, x: Any) -> Tensor:
+    """x, but NaN where u is NaN (comparisons lose it); also gives numbers u's shape and dtype."""
+    if isinstance(x, Tensor) and x.dtype != u.dtype:
+        x = x.to(u.dtype)
+    return torch.where(u == u, x, u)
+
+
+def absolute(x: Any) -> Any:
+    return abs(x)
+
+
+def sign(x: Any) -> Any:
+    if not isinstance(x, Tensor):
+        return math.copysign(1.0, x) if x else 0.0
+    return torch.where(x == x, torch.sign(x), x)
+
+
+def square(x: Any) -> Any:
+    return x * x
+
+
+def ipow(x: Any, n: int) -> Any:
+    result = x
+    for _ in range(n - 1):
+        result = result * x
+    return result
+
+
+def _lift(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Any]:
+    """Let a tensor function take plain numbers too: parameters may be numbers."""
+
+    def lifted(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            return function(x)
+        return function(torch.tensor(x, dtype=torch.float64)).item()
+
+    return lifted
+
+
+exp, expm1, log, log1p = (_lift(f) for f in (torch.exp, torch.expm1, torch.log, torch.log1p))
+sqrt, sigmoid, tanh = (_lift(f) for f in (torch.sqrt, torch.sigmoid, torch.tanh))
+
+
+def power(x: Any, a: Any) -> Any:
+    return x**a
+
+
+@_lift
+def softplus(x: Tensor) -> Tensor:
+    return torch.clamp(x, min=0) + torch.log1p(torch.exp(-torch.abs(x)))
+
+
+@_lift
+def log_cosh(x: Tensor) -> Tensor:
+    a = torch.abs(x)
+    e = torch.expm1(torch.clamp(a, max=1.0))
+    near = torch.log1p(e * e / (2 * (1 + e)))  # cosh a - 1 = e²/(2(1 + e)): no cancellation
+    return torch.where(a < 1, near, a + torch.log1p(torch.exp(-2 * a)) - _LOG2)
+
+
+@_lift
+def softsign(x: Tensor) -> Tensor:
+    return x / (1 + torch.abs(x))
+
+
+@_lift
+def abs_minus_log1p(x: Tensor) -> Tensor:
+    a = torch.abs(x)
+    # Near zero the difference cancels: a - log(1+a) = a·s - 2(s³/3 + s⁵/5 + ...), s = a/(2+a).
+    s = a / (2 + a)
+    t = s * s
+    series = torch.zeros_like(t)
+    for k in range(23, 1, -2):
+        series = series * t + 1.0 / k
+    near = a * s - 2 * s * t * series
+    return torch.where(a < 0.5, near, a - torch.log1p(a))
+
+
+def _far(x: Tensor) -> float:
+    """Beyond this, 1 + x² rounds to x²."""
+    return 2.0**30 if x.dtype == torch.float64 else 2.0**14
+
+
+@_lift
+def rhypot(x: Tensor) -> Tensor:
+    a = torch.abs(x)
+    return torch.where(a < _far(x), torch.rsqrt(1 + x * x), 1 / a)
+
+
+@_lift
+def unit(x: Tensor) -> Tensor:
+    a = torch.abs(x)
+    return torch.where(a < _far(x), x * torch.rsqrt(1 + x * x), torch.sign(x))
+
+
+@_lift
+def hypot1m1(x: Tensor) -> Tensor:
+    a = torch.abs(x)
+    near = a * (a / (1 + torch.sqrt(1 + x * x)))
+    return torch.where(a < _far(x), near, a - 1)
+
+
+@_lift
+def log1p_square(x: Tensor) -> Tensor:
+    a = torch.abs(x)
+    return torch.where(a < _far(x), torch.log1p(x * x), 2 * torch.log(a))
+
+
+def boxcox1p(x: Tensor, a: Any) -> Tensor:
+    t = log1p_square(x)
+    at = a * t
+    near = t * _exprel(at)
+    far = (torch.pow(rhypot(x), -2 * a) - 1) / _nonzero(a)
+    return torch.where(torch.abs(at) < 1, near, far)
+
+
+def boxcox1p_da(x: Tensor, a: Any) -> Tensor:
+    t = log1p_square(x)
+    z = a * t
+    series = torch.zeros_like(z)
+    for k in range(20, 0, -1):  # Σ z^(k-1)·k/(k+1)!: the derivative of (e^z - 1)/z
+        series = series * z + k / math.factorial(k + 1)
+    safe = torch.where(torch.abs(z) < 1, torch.ones_like(z), z)
+    far = (torch.exp(z) - torch.expm1(z) / safe) / safe
+    return t * t * torch.where(torch.abs(z) < 1, series, far)
+
+
+def _exprel(z: Tensor) -> Tensor:
+    """(e^z - 1)/z, 1 at 0."""
+    safe = torch.where(z == 0, torch.ones_like(z), z)
+    return torch.where(z == 0, torch.ones_like(z), torch.expm1(safe) / safe)
+
+
+def _nonzero(a: Any) -> Any:
+    if isinstance(a, Tensor):
+        return torch.where(a == 0, torch.ones_like(a), a)
+    return a or 1.0
+
+
+@_lift
+def gauss_rise(x: Tensor) -> Tensor:
+    return -torch.expm1(-x * x)
+
+
+def gauss_moment(x: Tensor, n: int) -> Tensor:
+    # Beyond ±40 the product is 0 in every dtype, and x² must not overflow first. NaN stays.
+    near = torch.clamp(x, -40.0, 40.0)
+    result = torch.exp(-near * near)
+    for _ in range(n):
+        result = result * near
+    return result
+
+
+@_lift
+def complement(u: Tensor) -> Tensor:
+    return -torch.expm1(u)
+
+
+@_lift
+def bernoulli(u: Tensor) -> Tensor:
+    safe = torch.where(u == 0, torch.ones_like(u), u)
+    return torch.where(u == 0, torch.ones_like(u), safe / torch.expm1(safe))
+
+
+NAMESPACE: dict[str, Any] = {
+    name: value for name, value in globals().items() if callable(value) and not name.startswith("_")
+} | {"K": float}

@@ -1,0 +1,157 @@
+"""From a record to expressions: ψ₀ itself, its derivatives in u and in each parameter.
+
+Whatever can be wrong with a person's formula is found here, and said in words that name the fix.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import sympy as sp
+from sympy.core.function import ArgumentIndexError
+
+from lossmith.errors import FormulaError
+from lossmith.formula.primitives import PRIMITIVES, bernoulli, complement
+from lossmith.formula.record import Formula
+
+Expr = Any
+U = sp.Symbol("u", real=True)
+_KNOWN = (sp.exp, sp.log, sp.Abs, sp.sign, sp.Piecewise, *PRIMITIVES.values())
+
+
+def symbol(name: str, positive: bool) -> Expr:
+    return sp.Symbol(name, real=True, positive=positive or None)
+
+
+def symbols(formula: Formula) -> dict[str, Expr]:
+    """The symbols of every parameter, scale included."""
+    return {p.name: symbol(p.name, p.domain.low >= 0 and 0 not in p.domain) for p in formula.parameters}
+
+
+@lru_cache(maxsize=512)
+def base(formula: Formula) -> Expr:
+    """ψ₀(u; shape parameters), checked and tidied."""
+    names = symbols(formula)
+    arguments = [names[p.name] for p in formula.shape]
+    try:
+        raw = formula.function(U, *arguments)
+    except FormulaError:
+        raise
+    except TypeError as err:
+        raise FormulaError(
+            f"{formula.name}: the formula could not be evaluated on symbols ({err}). Use where(), "
+            "maximum(), minimum() instead of if, max(), min(), and the functions of "
+            "lossmith.primitives instead of math, numpy or torch."
+        ) from err
+    try:
+        expression = sp.sympify(raw, strict=True)
+    except sp.SympifyError as err:
+        raise FormulaError(
+            f"{formula.name}: the formula returned {type(raw).__name__}; return an expression of u."
+        ) from err
+    _check(formula, expression, set(arguments))
+    return tidy(expression)
+
+
+def _check(formula: Formula, expression: Expr, arguments: set[Expr]) -> None:
+    name = formula.name
+    if not isinstance(expression, sp.Expr):
+        raise FormulaError(f"{name}: the formula is {expression!s}, not a number; compare with where().")
+    free = expression.free_symbols - arguments - {U}
+    if free:
+        listed = ", ".join(sorted(map(str, free)))
+        raise FormulaError(
+            f"{name}: free symbol {listed}. Make it a parameter: "
+            f"def {name}(u, {listed.split(',')[0]}: lossmith.Positive = 1.0)."
+        )
+    unknown = {f.func for f in expression.atoms(sp.Function) if not isinstance(f, _KNOWN)}
+    if unknown:
+        listed = ", ".join(sorted(getattr(f, "__name__", str(f)) for f in unknown))
+        offer = ", ".join(sorted(["exp", "log", "sqrt", "abs", "sign", "where", *PRIMITIVES]))
+        raise FormulaError(f"{name}: unknown function {listed}. Functions known here: {offer}.")
+    if expression.has(sp.I) or expression.is_real is False or expression.has(sp.zoo, sp.nan, sp.oo):
+        raise FormulaError(
+            f"{name}: the formula is not a real number ({expression}). Restrict it with where() to "
+            "the values of u on which it is real and finite."
+        )
+    if U not in expression.free_symbols:
+        raise FormulaError(f"{name}: the formula does not depend on u, so nothing can be learned.")
+
+
+@lru_cache(maxsize=4096)
+def derivative(expression: Expr, wrt: str) -> Expr:
+    """∂/∂wrt almost everywhere: what a jump of a slope adds at one point is left out."""
+    variable = next((s for s in expression.free_symbols if s.name == wrt), None)
+    if variable is None:
+        return sp.Integer(0)
+    try:
+        raw = sp.diff(expression, variable)
+    except ArgumentIndexError as err:
+        raise FormulaError(f"∂/∂{wrt} of {expression} is not offered: {err}") from err
+    raw = raw.replace(sp.DiracDelta, lambda *_: sp.Integer(0))
+    if raw.has(sp.Derivative, sp.Subs):
+        raise FormulaError(f"∂/∂{wrt} of {expression} cannot be derived; use known functions only.")
+    return tidy(raw)
+
+
+def slope(formula: Formula) -> Expr:
+    return derivative(base(formula), "u")
+
+
+def curvature(formula: Formula) -> Expr:
+    return derivative(slope(formula), "u")
+
+
+def scaled(formula: Formula, order: int = 0) -> Expr:
+    """The order-th derivative of ψ(r) = s^power ψ₀(r/s) as one expression in u: for people to read."""
+    expression = base(formula)
+    for _ in range(order):
+        expression = derivative(expression, "u")
+    if formula.scale is None:
+        return sp.piecewise_fold(expression)
+    s = symbols(formula)[formula.scale.name]
+    full = sp.piecewise_fold(s ** (formula.scale.power - order) * expression.subs(U, U / s))
+    if not isinstance(full, sp.Piecewise):
+        return full
+    return sp.Piecewise(*((sp.cancel(e), _clear(c, s)) for e, c in full.args), evaluate=False)
+
+
+def _clear(condition: Expr, s: Expr) -> Expr:
+    """|u|/s ≤ 1 as |u| ≤ s: both sides times s > 0."""
+    return condition.replace(
+        lambda e: isinstance(e, sp.core.relational.Relational) and e.has(U),
+        lambda e: e.func(sp.expand(e.lhs * s), sp.expand(e.rhs * s), evaluate=False),
+    )
+
+
+def tidy(expression: Expr) -> Expr:
+    """Factor polynomial pieces: (1 - u²)² keeps its zeros, u⁴ - 2u² + 1 loses their digits."""
+    if isinstance(expression, sp.Piecewise):
+        return sp.Piecewise(*((tidy(e), c) for e, c in expression.args), evaluate=False)
+    if expression.has(sp.Piecewise):
+        folded = sp.piecewise_fold(expression)
+        return tidy(folded) if isinstance(folded, sp.Piecewise) else expression
+    if expression.is_polynomial(U) and U in expression.free_symbols:
+        return sp.factor(expression)
+    return expression
+
+
+def polish(expression: Expr) -> Expr:
+    """The last rewriting before a program is written; its result is not differentiated again.
+
+    u·(1 - e^u)^k becomes -bernoulli(u)·(1 - e^u)^(k+1): no 0·∞ as u → 0.
+    """
+    if not expression.has(complement):
+        return expression
+    return sp.expand_mul(expression).replace(lambda e: e.is_Mul, _join_complement)
+
+
+def _join_complement(product: Expr) -> Expr:
+    powers = product.as_powers_dict()
+    for factor, exponent in powers.items():
+        if isinstance(factor, complement) and powers.get(factor.args[0], 0) == 1:
+            u = factor.args[0]
+            rest = sp.Mul(*(b**e for b, e in powers.items() if b not in (u, factor)))
+            return -rest * bernoulli(u) * factor ** (exponent + 1)
+    return product

@@ -1,0 +1,107 @@
+"""From expressions to a short straight-line program, the one text that every engine runs.
+
+The text names primitives only; each engine brings its own functions behind the same names, and
+K(...) to give constants their type. The program keeps NaN: a comparison drops it, so an output
+that could lose it is passed through `keep_nan`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import sympy as sp
+from sympy.printing.pycode import PythonCodePrinter
+from sympy.simplify.cse_main import tree_cse
+
+from lossmith.formula.calculus import polish
+
+Expr = Any
+
+
+class _Printer(PythonCodePrinter):  # type: ignore[misc]
+    def _call(self, name: str, *arguments: Expr) -> str:
+        return f"{name}({', '.join(self._print(a) for a in arguments)})"
+
+    def _print_PrimitiveBase(self, e: Expr) -> str:
+        return self._call(type(e).__name__, *e.args)
+
+    def _print_gauss_moment(self, e: Expr) -> str:
+        return f"gauss_moment({self._print(e.args[0])}, {int(e.args[1])})"
+
+    def _print_exp(self, e: Expr) -> str:
+        return self._call("exp", *e.args)
+
+    def _print_log(self, e: Expr) -> str:
+        return self._call("log", *e.args)
+
+    def _print_Abs(self, e: Expr) -> str:
+        return self._call("absolute", *e.args)
+
+    def _print_sign(self, e: Expr) -> str:
+        return self._call("sign", *e.args)
+
+    def _print_Float(self, e: Expr) -> str:
+        return f"K({float(e)!r})"
+
+    _print_Integer = _print_Rational = _print_NumberSymbol = _print_Float
+    _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Float
+
+    def _print_Pow(self, e: Expr, **_: Any) -> str:
+        base, exponent = e.args
+        if exponent == sp.Rational(1, 2):
+            return self._call("sqrt", base)
+        if exponent == 2:
+            return self._call("square", base)
+        if exponent.is_Integer and exponent > 0:
+            return f"ipow({self._print(base)}, {int(exponent)})"
+        if exponent.is_number and exponent < 0:
+            below = base if exponent == -1 else sp.Pow(base, -exponent, evaluate=False)
+            return f"(K(1.0) / {self.parenthesize(below, 1000)})"
+        return self._call("power", base, exponent)
+
+    def _print_Mul(self, e: Expr) -> str:
+        return "(" + super()._print_Mul(e) + ")"
+
+    def _print_Piecewise(self, e: Expr) -> str:
+        *head, (last, _) = e.args
+        text = self._print(last)
+        for value, condition in reversed(head):
+            text = f"where({self._print(condition)}, {self._print(value)}, {text})"
+        return text
+
+    def _print_Relational(self, e: Expr) -> str:
+        return f"({self._print(e.lhs)} {e.rel_op} {self._print(e.rhs)})"
+
+    def _print_And(self, e: Expr) -> str:
+        return "(" + " & ".join(self._print(a) for a in e.args) + ")"
+
+    def _print_Or(self, e: Expr) -> str:
+        return "(" + " | ".join(self._print(a) for a in e.args) + ")"
+
+
+@lru_cache(maxsize=1024)
+def write(outputs: tuple[Expr, ...], arguments: tuple[str, ...], name: str = "program") -> str:
+    """The source text of a function of `arguments` that returns `outputs` as a tuple.
+
+    arguments[0] is the variable; the others are parameters.
+    """
+    outputs = tuple(polish(e) for e in outputs)
+    # The plain tree of shared parts: SymPy's further rewriting splits x^a into x^b · x^(a-b).
+    shared, finals = tree_cse(list(outputs), sp.numbered_symbols("t"), opt_subs={}, order="none")
+    printer = _Printer({"fully_qualified_modules": False, "allow_unknown_functions": True})
+    lines = [f"def {name}({', '.join(arguments)}):"]
+    lines += [f"    {s} = {printer.doprint(e)}" for s, e in shared]
+    texts = [
+        _keep_nan(printer.doprint(final), output, arguments[0])
+        for final, output in zip(finals, outputs, strict=True)
+    ]
+    lines.append("    return " + ", ".join(texts) + ("," if len(texts) == 1 else ""))
+    return "\n".join(lines) + "\n"
+
+
+def _keep_nan(text: str, output: Expr, variable: str) -> str:
+    names = {s.name for s in output.free_symbols}
+    if variable in names and not output.has(sp.Piecewise):
+        return text
+    return f"keep_nan({variable}, {text})"
