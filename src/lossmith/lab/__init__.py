@@ -1,0 +1,1 @@
+"""The laboratory: the command line, and the experiments and reports behind its commands."""

@@ -1,0 +1,111 @@
+"""The `lossmith` command.
+
+A command is imported when it is called, so that `lossmith --help` answers at once.
+To add one, add its line to `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn
+
+import click
+
+from lossmith.errors import LossmithError
+
+# name: (where the click command lives, what `lossmith --help` says about it)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "compare": (
+        "lossmith.lab.compare.command:compare",
+        "Train one network under several losses and say which suits the data.",
+    ),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use, and whose errors are one line each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, without importing any."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command that was asked for."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table: click's own version would import them all."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run, and turn whatever a person can put right into one line and exit code 2."""
+        if not standalone_mode:
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, prog_name, standalone_mode=False, **extra)
+        except LossmithError as error:
+            _stop(str(error), 2)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(0)
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "lossmith"
+            _stop(f"{error.format_message()} (see {path} --help)", 2)
+        except click.ClickException as error:
+            _stop(error.format_message(), 2)
+        except (click.Abort, KeyboardInterrupt):
+            _stop("stopped", 130)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    click.echo(f"lossmith: {' '.join(message.split())}", err=True)
+    sys.exit(code)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"lossmith {installed_version()}")
+        ctx.exit()
+
+
+def installed_version() -> str:
+    """The version of the installed package; a bare checkout says so."""
+    try:
+        return version("lossmith")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and stop.",
+)
+def main() -> None:
+    """Lossmith: write the formula, get the loss.
+
+    Each command has its own help, with examples: lossmith COMMAND --help.
+    """
+
+
+if __name__ == "__main__":
+    main()

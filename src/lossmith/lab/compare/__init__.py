@@ -1,0 +1,1 @@
+"""`lossmith compare`: the same network under several losses, and an honest table."""
