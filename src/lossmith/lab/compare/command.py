@@ -27,8 +27,10 @@ Examples:
     multiple=True,
     metavar="LIST",
     default=[",".join(DEFAULT_LOSSES)],
+    show_default=False,
     help="Losses by name, with commas between; parameters after a colon, as in "
-    "focal:gamma=2,ramp:s=-1. Cross-entropy is the baseline and always runs first.",
+    "focal:gamma=2,ramp:s=-1. Cross-entropy is the baseline and always runs first.  "
+    f"[default: {', '.join(DEFAULT_LOSSES)}]",
 )
 @click.option(
     "--label-noise",

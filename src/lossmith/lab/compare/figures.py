@@ -106,7 +106,7 @@ def _curves(
 ) -> Picture:
     figure, axes = paint.blank()
     spoken = []
-    lowest = 1.0
+    lowest = 1.0  # after the first tenth, whose climb would flatten the rest
     for place, candidate in enumerate(candidates):
         length = min(len(curve) for curve in curves[candidate.spec])
         if length == 0:
@@ -123,14 +123,14 @@ def _curves(
             linewidth=2.2 if place == 0 else 1.7,
             zorder=3 - place / len(candidates),
         )
-        lowest = min(lowest, *mean[min(2, length - 1) :])
+        lowest = min(lowest, *mean[length // 10 :])
         top = int(mean.argmax())
         spoken.append(
             f"{candidate.label} is highest at epoch {top + 1} with {100 * mean[top]:.1f} % "
             f"and ends at {100 * mean[-1]:.1f} %"
         )
     axes.set(xlabel="epoch", ylabel="accuracy, %")
-    axes.set_ylim(bottom=max(0.0, 100 * lowest - 4))
+    axes.set_ylim(bottom=max(0.0, 100 * lowest - 3))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     return Picture(paint.svg(figure, name, f"{title}. {'; '.join(spoken)}."), caption)
 

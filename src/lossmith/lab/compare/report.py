@@ -51,7 +51,13 @@ def page(
         for place, condition in enumerate(conditions)
     ]
     key = [
-        {"label": c.label, "hue": place % HUES, "dash": DASHES[place % len(DASHES)]}
+        {
+            "label": c.label,
+            "hue": place % HUES,
+            "dash": DASHES[place % len(DASHES)],
+            "about": c.record.doc.partition("\n\n")[0],
+            "cite": c.record.cite,
+        }
         for place, c in enumerate(candidates)
     ]
     return engine.get_template("template.html").render(
