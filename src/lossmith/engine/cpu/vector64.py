@@ -8,8 +8,6 @@ The whole text of this file opens every generated float64 kernel, so it stands a
 * a choice is `where`, with both sides computed, which becomes a blend and never a branch;
 * no float is converted to an integer, which NaN would make undefined: adding a number so large
   that its last bit counts ones leaves the integer in the lowest bits of the sum.
-
-Coefficients come from `tools/fit_polynomials.py`.
 """
 
 import numpy as np
@@ -20,21 +18,16 @@ from numba.extending import intrinsic
 K, _I = np.float64, np.int64
 _REAL, _WHOLE = types.float64, types.int64
 
-_RULES = {
-    "forceinline": True,
-    "error_model": "numpy",
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}
-_rule = njit(fastmath={"contract"}, **_RULES)
-_exact = njit(fastmath=False, **_RULES)
+_RULES = dict(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_rule = njit(error_model="numpy", fastmath={"contract"}, **_RULES)
+_exact = njit(error_model="numpy", fastmath=False, **_RULES)
 
 
 def _table(*numbers):
     return tuple(K(number) for number in numbers)
 
 
-# Polynomials, highest power first.
+# Polynomials, highest power first, made by `tools/fit_polynomials.py`.
 # fmt: off
 # (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2
 _EXP = _table(
@@ -69,6 +62,7 @@ _POWER = _table(
 
 _INF, _NAN, _LARGEST = K(np.inf), K(np.nan), K(1.7976931348623157e308)
 _SMALLEST = K(2.2250738585072014e-308)  # of the normal numbers
+_SLIGHT = K(2.0**-80)  # (e^t - 1) / t is 1, and t times 2^-16 would be subnormal long before t is
 _ZERO, _ONE, _TWO, _HALF = K(0), K(1), K(2), K(0.5)
 # ln 2 in two parts; the first has so few bits that its product with an exponent is exact.
 _LN2_HIGH, _LN2_LOW = K(0.6931471806019545), K(-4.2009150726810846e-11)
@@ -76,47 +70,39 @@ _PER_LN2 = K(1.4426950408889634)
 # Adding it rounds to a whole number n; its lowest bits then hold n + 1023, the bits of 2^n.
 _ROUND = K(6755399441055744.0 + 1023)
 _MANTISSA = _I(52)
-_SQRT_HALF, _EXPONENT, _FOUR = _I(0x3FE6A09E667F3BCD), _I(-0x10000000000000), _I(0x4010000000000000)  # bit patterns
+# Bit patterns.
+_SQRT_HALF, _EXPONENT, _FOUR = _I(0x3FE6A09E667F3BCD), _I(-0x10000000000000), _I(0x4010000000000000)
+
+
+def _cast(kind, to, llvm):
+    return intrinsic(lambda _, x: (to(kind), lambda _, b, __, args: b.bitcast(args[0], llvm)))
+
+
+_bits, _real = _cast(_REAL, _WHOLE, ir.IntType(64)), _cast(_WHOLE, _REAL, ir.DoubleType())
+_three = _REAL(_REAL, _REAL, _REAL)
+_fma = intrinsic(lambda _, x, y, z: (_three, lambda _, b, __, args: b.fma(*args)))
 
 
 @intrinsic
-def _bits(typingctx, x):
-    return _WHOLE(_REAL), lambda _, builder, __, args: builder.bitcast(args[0], ir.IntType(64))
-
-
-@intrinsic
-def _real(typingctx, i):
-    return _REAL(_WHOLE), lambda _, builder, __, args: builder.bitcast(args[0], ir.DoubleType())
-
-
-@intrinsic
-def _fma(typingctx, x, y, z):
-    return _REAL(_REAL, _REAL, _REAL), lambda _, builder, __, args: builder.fma(*args)
-
-
-@intrinsic
-def _select(typingctx, condition, x, y):
-    """Say it as a select, so that nobody has to turn a branch into one."""
-    signature = _REAL(types.boolean, _REAL, _REAL)
-    return signature, lambda _, builder, __, args: builder.select(*args)
+def where(_, c, a, b):
+    """Choose a if c, else b: a select from the start, so that there is no branch to remove."""
+    return _REAL(types.boolean, _REAL, _REAL), lambda _, b, __, args: b.select(*args)
 
 
 def _instruction(name):
     @intrinsic
-    def instruction(typingctx, x):
-        def emit(context, builder, signature, args):
-            return builder.call(builder.module.declare_intrinsic(name, [ir.DoubleType()]), args)
-
-        return _REAL(_REAL), emit
+    def instruction(_, x):
+        get = lambda module: module.declare_intrinsic(name, [ir.DoubleType()])  # noqa: E731
+        return _REAL(_REAL), lambda _, builder, __, args: builder.call(get(builder.module), args)
 
     return instruction
 
 
-_fabs, _root = _instruction("llvm.fabs"), _instruction("llvm.sqrt")
+absolute, sqrt = _instruction("llvm.fabs"), _instruction("llvm.sqrt")
 
 
 @intrinsic
-def _polynomial(typingctx, x, table):
+def _polynomial(_, x, table):
     """Horner's rule, unrolled while the code is made: a loop over a tuple would go by memory."""
 
     def emit(context, builder, signature, args):
@@ -131,67 +117,25 @@ def _polynomial(typingctx, x, table):
 
 
 # Selection and algebra.
-
-
-@_rule
-def where(c, a, b):
-    return _select(c, a, b)
-
-
-@_rule
-def absolute(x):
-    return _fabs(x)
-
-
-@_rule
-def sign(x):
-    return _select(x > _ZERO, _ONE, _select(x < _ZERO, -_ONE, x))
-
-
-@_rule
-def square(x):
-    return x * x
-
-
-@_rule
-def sqrt(x):
-    return _root(x)
+sign = _rule(lambda x: where(x > _ZERO, _ONE, where(x < _ZERO, -_ONE, x)))
+square = _rule(lambda x: x * x)
+# NaN passes.
+_at_least = _rule(lambda x, low: where(x < low, low, x))
+_at_most = _rule(lambda x, high: where(x > high, high, x))
+_within = _rule(lambda x, low, high: _at_most(_at_least(x, low), high))
+_held = _rule(lambda x, bound: _within(x, -bound, bound))
 
 
 @_rule
 def ipow(x, n):
-    """x^n for a literal n from 2 to 8; the comparisons are gone once n is put in."""
+    """x^n for a literal n from 0 to 15; once n is put in, what it does not need is gone."""
     square = x * x
-    if n == 2:
-        return square
-    if n == 3:
-        return square * x
     fourth = square * square
-    if n == 4:
-        return fourth
-    if n == 5:
-        return fourth * x
-    if n == 6:
-        return fourth * square
-    if n == 7:
-        return fourth * (square * x)
-    return fourth * fourth
-
-
-@_rule
-def _at_least(x, low):
-    """NaN passes."""
-    return _select(x < low, low, x)
-
-
-@_rule
-def _at_most(x, high):
-    return _select(x > high, high, x)
+    y = where((n & 1) != 0, x, _ONE) * where((n & 2) != 0, square, _ONE)
+    return (y * where((n & 4) != 0, fourth, _ONE)) * where((n & 8) != 0, fourth * fourth, _ONE)
 
 
 # Exponentials. e^x = 2^n (1 + q): every function takes its own sum of s = 2^n and s q.
-
-
 @_rule
 def _exponential(x, rest, shift):
     """2^(n + shift) and q with 2^n (1 + q) = e^(x + rest), for x within bounds; -0.0 is no rest."""
@@ -206,15 +150,12 @@ def _exponential(x, rest, shift):
 def _exp_of_sum(x, rest):
     """In two steps, away from the limit first, so that it neither overflows early nor flushes."""
     below = x < _ZERO
-    s, q = _exponential(
-        _at_most(_at_least(x, K(-746.0)), K(711.0)), rest, _select(below, K(128), K(-128))
-    )
-    return (s * q + s) * _select(below, K(2.0**-128), K(2.0**128))
+    shift = where(below, K(128), K(-128))
+    s, q = _exponential(_within(x, K(-746.0), K(711.0)), rest, shift)
+    return (s * q + s) * where(below, K(2.0**-128), K(2.0**128))
 
 
-@_rule
-def exp(x):
-    return _exp_of_sum(x, K(-0.0))
+exp = _rule(lambda x: _exp_of_sum(x, K(-0.0)))
 
 
 @_rule
@@ -227,13 +168,15 @@ def _decay(y):
 @_rule
 def _expm1_of_sum(x, rest):
     """(e^(x + rest) - 1) / 2^16: who divides it by a large number gets over the overflow."""
-    s, q = _exponential(_at_most(_at_least(x, K(-60.0)), K(720.0)), rest, K(-16))
+    s, q = _exponential(_within(x, K(-60.0), K(720.0)), rest, K(-16))
     return s * q + (s - K(2.0**-16))
 
 
 @_rule
 def expm1(x):
-    return _expm1_of_sum(x, K(-0.0)) * K(2.0**16)
+    """e^x - 1; half of it first, which overflows only where the whole does."""
+    s, q = _exponential(_within(x, K(-60.0), K(710.0)), K(-0.0), -_ONE)
+    return (s * q + (s - _HALF)) * _TWO
 
 
 @_rule
@@ -246,50 +189,32 @@ def complement(u):
 @_rule
 def bernoulli(u):
     """u / (e^u - 1)."""
-    ratio = _select(u > K(720.0), _ZERO, u) / _expm1_of_sum(u, K(-0.0))
-    return _select(u == _ZERO, _ONE, ratio * K(2.0**-16))
+    ratio = (where(u > K(720.0), _ZERO, u) * K(2.0**-16)) / _expm1_of_sum(u, K(-0.0))
+    return where(absolute(u) < _SLIGHT, _ONE, ratio)
 
 
 @_rule
 def tanh(x):
-    c = complement(K(-2) * _fabs(x))
+    """By 1 - e^(-2 |x|), which is right near 0."""
+    c = complement(K(-2) * absolute(x))
     t = c / (_TWO - c)
-    return _select(x < _ZERO, -t, t)
+    return where(x < _ZERO, -t, t)
 
 
 @_rule
 def sigmoid(x):
-    e = _decay(_fabs(x))
+    """1 / (1 + e^-x), right in both tails: e^x / (1 + e^x) on the left."""
+    e = _decay(absolute(x))
     inverse = _ONE / (_ONE + e)
-    return _select(x < _ZERO, e * inverse, inverse)
+    return where(x < _ZERO, e * inverse, inverse)
 
 
-@_rule
-def gauss_rise(x):
-    """1 - e^(-x^2)."""
-    return complement(-(x * x))
-
-
-@_rule
-def gauss_moment(x, n):
-    """x^n e^(-x^2) for a literal n from 0 to 4; the exponential is 0 where x is held."""
-    held = _at_most(_at_least(x, K(-27.5)), K(27.5))
-    square = held * held
-    e = _decay(square)
-    if n == 0:
-        return e
-    if n == 1:
-        return e * held
-    if n == 2:
-        return e * square
-    if n == 3:
-        return e * (square * held)
-    return e * (square * square)
+gauss_rise = _rule(lambda x: complement(-(x * x)))  # 1 - e^(-x^2)
+# x^n e^(-x^2) for a literal n from 0 to 4; where x is held, the exponential is 0
+gauss_moment = _rule(lambda x, n: _decay(square(_held(x, K(27.5)))) * ipow(_held(x, K(27.5)), n))
 
 
 # Logarithms. log(2^k (1 + z)) = k ln 2 + z - tail(z), with 1 + z from sqrt(1/2) to sqrt(2).
-
-
 @_rule
 def _log_tail(z):
     """z - log(1 + z); a division makes the polynomial half as long."""
@@ -306,126 +231,96 @@ def _log1p_unit(e):
     return s * (w * _polynomial(w, _LOG1P)) + _TWO * s
 
 
-@_rule
-def _exponent(x):
-    """The exponent k of x = 2^k m as it sits in the bits, m from sqrt(1/2) to sqrt(2)."""
-    return _I(_I(_bits(x) - _SQRT_HALF) & _EXPONENT)
+# The exponent k of x = 2^k m as it sits in the bits, m from sqrt(1/2) to sqrt(2); and k itself.
+_exponent = _rule(lambda x: _I(_I(_bits(x) - _SQRT_HALF) & _EXPONENT))
+_count = _rule(lambda exponent: K(_I(exponent >> _MANTISSA)))
+_log_of_parts = _rule(lambda k, z: k * _LN2_HIGH + (z - (_log_tail(z) - k * _LN2_LOW)))
 
 
 @_rule
-def _count(exponent):
-    return K(_I(exponent >> _MANTISSA))
-
-
-@_rule
-def _log_of_parts(k, z):
-    return k * _LN2_HIGH + (z - (_log_tail(z) - k * _LN2_LOW))
-
-
-@_rule
-def _normal(x):
-    """x and 0, or where x is subnormal 2^54 x and -54."""
+def _parts(x):
+    """k and z with x = 2^k (1 + z), for x > 0, subnormal or not."""
     small = x < _SMALLEST
-    return _select(small, x * K(2.0**54), x), _select(small, K(-54), _ZERO)
+    scaled = where(small, x * K(2.0**54), x)
+    exponent = _exponent(scaled)
+    z = _real(_I(_bits(scaled) - exponent)) - _ONE
+    return _count(exponent) + where(small, K(-54), _ZERO), z
 
 
 @_rule
 def log(x):
-    scaled, less = _normal(x)
-    exponent = _exponent(scaled)
-    y = _log_of_parts(_count(exponent) + less, _real(_I(_bits(scaled) - exponent)) - _ONE)
-    y = _select(x == _INF, x, y)
-    return _select(x > _ZERO, y, _select(x == _ZERO, -_INF, _NAN))
+    """Log 0 is -infinity; a negative number has none."""
+    k, z = _parts(x)
+    y = where(x == _INF, x, _log_of_parts(k, z))
+    return where(x > _ZERO, y, where(x == _ZERO, -_INF, _NAN))
 
 
 @_rule
 def _parts_of_sum(y, one):
-    """k and z with one + y = 2^k (1 + z), where one is 1 or 0: nothing of a small y is lost."""
+    """k, z, rounding of z in one + y = 2^k (1 + z); one is 1 or 0; a small y loses nothing."""
     exponent = _exponent(one + y)
     four = _real(_I(_FOUR - exponent))  # 4 / 2^k, a normal number for every k
-    z = _real(_I(_bits(y) - exponent)) + ((K(0.25) * one) * four - _ONE)
-    return _count(exponent), z
+    y, rest = _real(_I(_bits(y) - exponent)), (K(0.25) * one) * four - _ONE
+    z = y + rest
+    return _count(exponent), z, y - (z - rest)
 
 
 @_rule
 def log1p(x):
-    k, z = _parts_of_sum(x, _ONE)
-    y = _select(x == _INF, x, _log_of_parts(k, z))
-    return _select(x > -_ONE, y, _select(x == -_ONE, -_INF, _NAN))
+    """log(1 + x)."""
+    k, z, _ = _parts_of_sum(x, _ONE)
+    y = where(x == _INF, x, _log_of_parts(k, z))
+    return where(x > -_ONE, y, where(x == -_ONE, -_INF, _NAN))
 
 
 @_rule
 def abs_minus_log1p(x):
     """|x| - log(1 + |x|); the logarithm of a huge |x| is lost beside it, so that is held."""
-    a = _fabs(x)
-    k, z = _parts_of_sum(_at_most(a, K(2.0**70)), _ONE)
-    return ((a - k * _LN2_HIGH) - z) + (_log_tail(z) - k * _LN2_LOW)
+    a = absolute(x)
+    k, z, lost = _parts_of_sum(_at_most(a, K(2.0**70)), _ONE)
+    return ((a - k * _LN2_HIGH) - z) + (_log_tail(z) - (k * _LN2_LOW + lost))
 
 
-@_rule
-def softplus(x):
-    return _select(x > _ZERO, x, _ZERO) + _log1p_unit(_decay(_fabs(x)))
+# log(1 + e^x); sigmoid takes the same exponential, so a program that has both computes one.
+softplus = _rule(lambda x: where(x > _ZERO, x, _ZERO) + _log1p_unit(_decay(absolute(x))))
 
 
 @_rule
 def log_cosh(x):
-    a, y = _fabs(x), x * x
+    """log(cosh(x)): |x| - log 2 + log(1 + e^(-2 |x|)), or a polynomial where that cancels."""
+    a, y = absolute(x), x * x
     far = (a - _LN2_HIGH) + (_log1p_unit(_decay(_TWO * a)) - _LN2_LOW)
-    return _select(a < K(0.5), y * _polynomial(y, _LOG_COSH), far)
+    return where(a < K(0.5), y * _polynomial(y, _LOG_COSH), far)
 
 
-# Functions of 1 + x^2, where x^2 may be too large for the type.
-
-
-@_rule
-def softsign(x):
-    held = _at_most(_at_least(x, -_LARGEST), _LARGEST)
-    return held / (_ONE + _fabs(held))
-
-
-@_rule
-def _hypot1(x):
-    """sqrt(1 + x^2), where |x| is held at a number that 1 does not change."""
-    held = _at_most(_fabs(x), K(2.0**60))
-    return _root(held * held + _ONE)
-
-
-@_rule
-def hypot1m1(x):
-    a = _fabs(x)
-    return _select(a > K(2.0**60), a, x * x / (_ONE + _hypot1(x)))
-
-
-@_rule
-def rhypot(x):
-    a = _fabs(x)
-    return _ONE / _select(a > K(2.0**60), a, _hypot1(x))
-
-
-@_rule
-def unit(x):
-    return _at_most(_at_least(x, K(-2.0**60)), K(2.0**60)) / _hypot1(x)
+# Infinity over infinity is nothing, so x is held; in the next four (of 1 + x^2, which may be too
+# large for the type) at a number beside which 1 is lost, and then |x| itself is the root.
+softsign = _rule(lambda x: _held(x, _LARGEST) / (_ONE + absolute(_held(x, _LARGEST))))
+_hypot1 = _rule(lambda x: sqrt(square(_held(x, K(2.0**60))) + _ONE))
+_or_far = _rule(lambda x, near: where(absolute(x) > K(2.0**60), absolute(x), near))
+hypot1m1 = _rule(lambda x: _or_far(x, x * x / (_ONE + _hypot1(x))))  # sqrt(1 + x^2) - 1
+rhypot = _rule(lambda x: _ONE / _or_far(x, _hypot1(x)))  # 1 / sqrt(1 + x^2)
+unit = _rule(lambda x: _held(x, K(2.0**60)) / _hypot1(x))  # x / sqrt(1 + x^2)
 
 
 @_rule
 def _scaled(x):
     """|x| and the 1 to add to its square, or where |x| is large |x| / 2^(half of 1040) and 0."""
-    a = _fabs(x)
+    a = absolute(x)
     far = a > K(2.0**300)
-    scaled = a * _select(far, K(2.0**-520), _ONE)
-    return scaled, _select(far, _ZERO, _ONE), _select(far, K(1040), _ZERO)
+    scaled = a * where(far, K(2.0**-520), _ONE)
+    return scaled, where(far, _ZERO, _ONE), where(far, K(1040), _ZERO)
 
 
 @_rule
 def log1p_square(x):
+    """log(1 + x^2)."""
     v, one, more = _scaled(x)
-    k, z = _parts_of_sum(v * v, one)
-    return _select(v < _INF, _log_of_parts(k + more, z), v)
+    k, z, _ = _parts_of_sum(v * v, one)
+    return where(v < _INF, _log_of_parts(k + more, z), v)
 
 
 # Powers, by pairs: (high, low) is high + low, known to more bits than the type holds.
-
-
 @_exact
 def _log_pair(k, z):
     """log(2^k (1 + z)), z exact, and its derivative in z at k = 0, by (1 + s) / (1 - s) = 1 + z."""
@@ -441,9 +336,13 @@ def _log_pair(k, z):
     return high, low, K(4) * (inverse * inverse) * (_ONE + w)
 
 
+# The same sum, with no more in low than the rounding of high.
+_settled = _exact(lambda high, low: (high + low, (high - (high + low)) + low))
+
+
 @_exact
 def _log1p_square_pair(x):
-    v, one, more = _scaled(_at_most(_fabs(x), _LARGEST))
+    v, one, more = _scaled(_at_most(absolute(x), _LARGEST))
     y = v * v
     sum_ = one + y
     back = sum_ - one
@@ -451,7 +350,8 @@ def _log1p_square_pair(x):
     exponent = _exponent(sum_)
     z = _real(_I(_bits(sum_) - exponent)) - _ONE
     high, low, slope = _log_pair(_count(exponent) + more, z)
-    return high, low + (lost * (K(0.25) * _real(_I(_FOUR - exponent)))) * slope
+    lost = lost * (K(0.25) * _real(_I(_FOUR - exponent)))
+    return _settled(high, low + lost * slope)
 
 
 @_exact
@@ -459,19 +359,18 @@ def _times(a, high, low):
     """The product as a pair; where it is beyond every exponential, the rest may be NaN: none."""
     product = a * high
     rest = _fma(a, high, -product) + a * low
-    return product, _select(_fabs(product) < K(2 * 720.0), rest, _ZERO)
+    return product, where(absolute(product) < K(2 * 720.0), rest, _ZERO)
 
 
 @_rule
 def power(x, a):
     """x^a for x >= 0; log 0 and log infinity are finite here, so that 0 times them is 0."""
-    scaled, less = _normal(x)
-    exponent = _exponent(scaled)
-    z = _real(_I(_bits(scaled) - exponent)) - _ONE
-    high, low, _ = _log_pair(_count(exponent) + less, z)
-    high = _select(x == _ZERO, -_LARGEST, _select(x == _INF, _LARGEST, high))
+    k, z = _parts(x)
+    high, low, _ = _log_pair(k, z)
+    high, low = _settled(high, low)
+    high = where(x == _ZERO, -_LARGEST, where(x == _INF, _LARGEST, high))
     product, rest = _times(a, high, low)
-    return _select(x >= _ZERO, _exp_of_sum(product, rest), _NAN)
+    return where(x >= _ZERO, _exp_of_sum(product, rest), _NAN)
 
 
 @_rule
@@ -480,9 +379,9 @@ def boxcox1p(x, a):
     high, low = _log1p_square_pair(x)
     product, rest = _times(a, high, low)
     t = product + rest
-    ratio = _select(t == _ZERO, K(2.0**-16), _expm1_of_sum(product, rest) / t)
-    y = _select(t > K(720.0), _INF, ((high + low) * ratio) * K(2.0**16))
-    return _select(_fabs(x) == _INF, _select(a < _ZERO, -_ONE / a, _INF), y)
+    ratio = where(absolute(t) < _SLIGHT, K(2.0**-16), _expm1_of_sum(product, rest) / t)
+    y = where(t > K(720.0), _INF, (high * ratio) * K(2.0**16))
+    return where(absolute(x) == _INF, where(a < _ZERO, -_ONE / a, _INF), y)
 
 
 @_rule
@@ -491,9 +390,9 @@ def boxcox1p_da(x, a):
     high, low = _log1p_square_pair(x)
     product, rest = _times(a, high, low)
     t = product + rest
-    s, q = _exponential(_at_most(_at_least(product, K(-60.0)), K(720.0)), rest, K(-16))
-    log_, v = high + low, (high + low) / t
+    s, q = _exponential(_within(product, K(-60.0), K(720.0)), rest, K(-16))
+    v = high / t
     far = ((((t - _ONE) * (s * q + s) + K(2.0**-16)) * v) * v) * K(2.0**16)
-    y = _select(_fabs(t) < K(0.5), log_ * (log_ * _polynomial(t, _POWER)), far)
-    y = _select(t > K(720.0), _INF, y)
-    return _select(_fabs(x) == _INF, _select(a < _ZERO, _ONE / (a * a), _INF), y)
+    y = where(absolute(t) < K(0.5), high * (high * _polynomial(t, _POWER)), far)
+    y = where(t > K(720.0), _INF, y)
+    return where(absolute(x) == _INF, where(a < _ZERO, _ONE / (a * a), _INF), y)
