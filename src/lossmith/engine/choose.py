@@ -1,0 +1,44 @@
+"""Which engine runs a call, and why. One place decides."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+from lossmith.engine.plan import Call
+
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_TARGETS = (*_DTYPES, torch.int64, torch.int32, torch.bool, torch.uint8)
+_PLAIN = (Tensor, Parameter)
+
+
+def why_not_cpu(call: Call) -> str | None:
+    """None if the CPU engine runs this call; else the reason why the reference engine does."""
+    prediction, target = call.prediction, call.target
+    if torch.compiler.is_compiling():
+        return "torch.compile traces plain operations and fuses them itself"
+    if type(prediction) not in _PLAIN or type(target) not in _PLAIN:
+        return "the prediction or target is a tensor subclass"
+    if prediction.device.type != "cpu":
+        return f"there is no kernel for the device {prediction.device.type!r} yet"
+    if prediction.dtype not in _DTYPES or target.dtype not in _TARGETS:
+        return f"there is no kernel for {prediction.dtype} against {target.dtype}"
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return "a torch.func transform is active"
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation is active"
+    if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
+        return "a dispatch mode is active"
+    if target.requires_grad:
+        return "the target requires a gradient"
+    if call.weight is not None and call.weight.requires_grad:
+        return "the weight requires a gradient"
+    if any(isinstance(p, Tensor) for p in call.parameters) or isinstance(call.alpha, Tensor):
+        return "a parameter is a tensor: it may be learned or vary by element"
+    if call.loss.kind in ("crammer_singer", "one_vs_rest") and (
+        not call.hard or call.label_smoothing
+    ):
+        return f"the {call.loss.kind} kernel takes class indices without smoothing"
+    return None

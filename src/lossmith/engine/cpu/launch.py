@@ -1,0 +1,176 @@
+"""One call on the CPU: pick the kernel, hand it pointers, add up the blocks."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossmith.engine import cache
+from lossmith.engine.cpu import elementwise, machine, source
+from lossmith.engine.cpu.memory import fresh
+from lossmith.engine.cpu.threads import share
+from lossmith.engine.plan import Call, Output, Plan
+from lossmith.errors import LabelError
+
+_KERNELS: dict[Any, Any] = {}
+_GRAIN = 64 * elementwise.BLOCK  # elements that one thread takes at a time
+_NAMES = {
+    torch.float32: "float32", torch.float64: "float64", torch.float16: "float16",
+    torch.bfloat16: "bfloat16", torch.int64: "int64", torch.int32: "int32",
+    torch.bool: "bool", torch.uint8: "uint8",
+}  # fmt: skip
+Three = ctypes.c_double * 3
+
+
+class Result(NamedTuple):
+    total: float
+    mass: float
+    gradient: Tensor | None
+    values: Tensor | None
+
+
+def _kernel(call: Call, key: str, output: Output, contiguous: bool) -> Any:
+    """The compiled kernel of a call, from memory, from the cache directory, or made now."""
+    short = (
+        key, call.loss.kind, call.prediction.dtype, call.target.dtype, output, call.signed,
+        call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
+        call.label_smoothing > 0, contiguous,
+    )  # fmt: skip
+    found = _KERNELS.get(short)
+    if found is None:
+        plan = Plan(
+            formula=key,
+            kind=call.loss.kind,
+            prediction=_NAMES[call.prediction.dtype],
+            target=_NAMES[call.target.dtype],
+            output=output,
+            signed=call.signed,
+            weight=call.weight is not None,
+            mask=call.mask is not None,
+            balanced=call.alpha is not None,
+            hard=call.hard,
+            class_weight=call.class_weight is not None,
+            smoothed=call.label_smoothing > 0,
+            contiguous=contiguous,
+        )
+        text = f"{plan!r}|{cache.fingerprint()}"
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        formula = call.loss.formula
+        found = _KERNELS[short] = machine.kernel(name, lambda: source.write(plan, formula))
+    return found
+
+
+def run(call: Call, key: str, output: Output, factor: float, upstream: Tensor | None = None) -> Result:
+    """Run a call whose tensors are checked. `factor` multiplies gradients (or values).
+
+    Labels that the kernel refused raise; nothing of the result is returned then.
+    """
+    if call.loss.classes:
+        return _rows(call, key, output, factor, upstream)
+    prediction, target = call.prediction.contiguous(), call.target.contiguous()
+    count = prediction.numel()
+    keep_alive, arguments, gradient, values = _pointers(
+        call, output, upstream, prediction, target, prediction.shape
+    )
+    blocks = -(-count // elementwise.BLOCK)
+    partial = Three() if blocks <= 1 else np.empty(3 * blocks)
+    arguments.append(ctypes.addressof(partial) if blocks <= 1 else partial.ctypes.data)
+    if call.alpha is not None:
+        arguments += (call.alpha, 1.0 - call.alpha)
+    arguments += call.parameters
+    kernel = _kernel(call, key, output, True)
+    if blocks:
+        _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK)
+    del keep_alive
+    return _collect(call, partial, blocks, gradient, values)
+
+
+def _pointers(
+    call: Call, output: Output, upstream: Tensor | None, prediction: Tensor, target: Tensor, rows: Any
+) -> tuple[list[Tensor], list[Any], Tensor | None, Tensor | None]:
+    """The pointers that every kernel takes, in the order of its text, and what must outlive them."""
+    dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
+    alive = [prediction, target]
+    if call.weight is not None:
+        alive.append(call.weight.to(dtype).expand(rows).contiguous())
+    if call.mask is not None:
+        alive.append(call.mask.expand(rows).contiguous())
+    if call.class_weight is not None:
+        alive.append(call.class_weight.to(dtype).contiguous())
+    if upstream is not None:
+        alive.append(upstream.to(dtype).contiguous())
+    gradient = values = None
+    if "gradient" in output:
+        gradient = fresh(prediction.shape, prediction.dtype)
+        alive.append(gradient)
+    if output == "values":
+        values = fresh(rows, dtype)
+        alive.append(values)
+    return alive, [t.data_ptr() for t in alive], gradient, values
+
+
+def _rows(call: Call, key: str, output: Output, factor: float, upstream: Tensor | None) -> Result:
+    prediction, target = call.prediction.contiguous(), call.target.contiguous()
+    shape = prediction.shape
+    classes = shape[1]
+    rows_shape = shape[:1] + shape[2:]
+    rows = rows_shape.numel()
+    inner = rows // shape[0] if shape[0] else 1
+    block_rows = max(1, min(64, 16384 // max(classes, 1)))
+    blocks = -(-rows // block_rows)
+    keep_alive, arguments, gradient, values = _pointers(
+        call, output, upstream, prediction, target, rows_shape
+    )
+    partial = np.empty(3 * max(blocks, 1))
+    arguments.append(partial.ctypes.data)
+    tail = ((call.label_smoothing,) if call.label_smoothing else ()) + call.shape_parameters
+    dtype = np.float64 if prediction.dtype == torch.float64 else np.float32
+    kernel = _kernel(call, key, output, inner == 1)
+
+    def run_blocks(first: int, last: int) -> None:
+        scratch = np.empty(2 * classes, dtype)  # one for each thread
+        kernel(
+            machine.UNUSED, machine.UNUSED, first, last, rows, classes, inner, block_rows,
+            call.ignore_index, *arguments, scratch.ctypes.data, *tail, factor,
+        )  # fmt: skip
+
+    if blocks:
+        share(run_blocks, blocks, max(1, _GRAIN // (block_rows * classes)))
+    del keep_alive
+    return _collect(call, partial, blocks, gradient, values)
+
+
+def _share(kernel: Any, arguments: tuple[Any, ...], blocks: int, grain: int) -> None:
+    if blocks <= grain:
+        kernel(machine.UNUSED, machine.UNUSED, 0, blocks, *arguments)
+        return
+    share(lambda a, b: kernel(machine.UNUSED, machine.UNUSED, a, b, *arguments), blocks, grain)
+
+
+def _collect(
+    call: Call, partial: Any, blocks: int, gradient: Tensor | None, values: Tensor | None
+) -> Result:
+    if blocks == 0:
+        total, mass, bad = 0.0, 0.0, 0.0
+    elif blocks == 1:
+        total, mass, bad = float(partial[0]), float(partial[1]), float(partial[2])
+    else:
+        total, mass, bad = partial.reshape(-1, 3).sum(axis=0).tolist()
+    if bad:
+        raise _label_error(call, int(bad))
+    scale = call.loss.formula.scale
+    if scale is not None and scale.power:
+        total *= call.parameters[-1] ** scale.power
+    return Result(total, mass, gradient, values)
+
+
+def _label_error(call: Call, bad: int) -> LabelError:
+    """Say which label was refused; slow, and only on the way to an error."""
+    from lossmith.engine.labels import describe
+
+    return LabelError(describe(call, bad))

@@ -1,0 +1,247 @@
+"""The loop of losses with a row of class scores per u: softmax, Crammer-Singer, one-vs-rest.
+
+One row is read once into a scratch row that stays in the cache; the passes over it are plain
+vector loops. The chain rule is that of link/chain.py, written here for one row.
+"""
+
+from __future__ import annotations
+
+from lossmith.engine.cpu.text import Kernel, load, store
+from lossmith.engine.plan import Plan
+
+
+def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
+    """The kernel of a plan over rows (see `elementwise.write`)."""
+    k = Kernel()
+    for name in ("rows", "classes", "inner", "block_rows", "ignore_index"):
+        k.argument(name, "i8")
+    k.pointer("prediction", plan.prediction)
+    k.pointer("target", plan.target)
+    if plan.weight:
+        k.pointer("weight", "T")
+    if plan.mask:
+        k.pointer("mask", "bool")
+    if plan.class_weight:
+        k.pointer("class_weight", "T")
+    if plan.output == "gradient":
+        k.pointer("upstream", "T")
+    if "gradient" in plan.output:
+        k.pointer("gradient", plan.prediction)
+    if plan.output == "values":
+        k.pointer("values", "T")
+    k.pointer("partial", "f8")
+    k.pointer("scratch", "T")
+    if plan.smoothed:
+        k.argument("smoothing", "T")
+    for name in parameters:
+        k.argument(name, "T")
+    k.argument("factor", "T")
+
+    k.open("for block in range(first, last):")
+    k.line("total, mass, bad = 0.0, 0.0, 0")
+    k.open("for row in range(block * block_rows, min(rows, (block + 1) * block_rows)):")
+    if plan.contiguous:
+        k.line("base = row * classes")
+    else:
+        k.line("base = (row // inner) * classes * inner + row % inner")
+    _admit(k, plan)
+    body = {"softmax": _softmax_hard, "crammer_singer": _crammer_singer, "one_vs_rest": _one_vs_rest}
+    if plan.kind == "softmax" and not (plan.hard and not plan.smoothed):
+        _softmax_soft(k, plan, parameters)
+    else:
+        body[plan.kind](k, plan, parameters)
+    if "total" in plan.output:
+        k.line("total += w * value")
+        k.line("mass += w")
+    if plan.output == "values":
+        k.line("values[row] = w * value * factor")
+    k.close()
+    k.line("partial[3 * block] = total")
+    k.line("partial[3 * block + 1] = mass")
+    k.line("partial[3 * block + 2] = bad")
+    return k
+
+
+def _at(plan: Plan, index: str = "k") -> str:
+    return f"base + {index}" if plan.contiguous else f"base + {index} * inner"
+
+
+def _admit(k: Kernel, plan: Plan) -> None:
+    """Weight of the row; a row that is masked, ignored or wrongly labelled is not looked at."""
+    k.line("w = weight[row]" if plan.weight else "w = K(1.0)")
+    if plan.mask:
+        k.line("w = w if mask[row] != 0 else K(0.0)")
+    if plan.hard:
+        k.line("y = np.int64(target[row])")
+        k.line("w = K(0.0) if y == ignore_index else w")
+        k.open("if w != K(0.0) and (y < 0 or y >= classes):")
+        k.line("bad += 1")
+        k.line("w = K(0.0)")
+        k.close()
+        if plan.class_weight:
+            k.open("if w != K(0.0):")
+            k.line("w *= class_weight[y]")
+            k.close()
+    else:
+        k.open("if w != K(0.0):")
+        k.line("mean_weight, whole, least = K(0.0), K(0.0), K(0.0)")
+        k.open("for k in range(classes):")
+        k.line(f"q = {load('target', plan.target, _at(plan))}")
+        k.line("whole += q")
+        k.line("least = where(q < least, q, least)")
+        if plan.class_weight:
+            k.line("mean_weight += q * class_weight[k]")
+        k.close()
+        # Soft labels are rounded by whoever made them: half precision sums to 1 within 1 %.
+        k.open("if not (least >= K(0.0) and abs(whole - K(1.0)) <= K(1e-2)):")
+        k.line("bad += 1")
+        k.line("w = K(0.0)")
+        k.close()
+        if plan.class_weight:
+            k.open("else:")
+            k.line("w *= mean_weight")
+            k.close()
+        k.close()
+    k.open("if w == K(0.0):")
+    if "gradient" in plan.output:
+        k.open("for k in range(classes):")
+        k.line(f"gradient[{_at(plan)}] = {store('K(0.0)', plan.prediction)}")
+        k.close()
+    if plan.output == "values":
+        k.line("values[row] = K(0.0)")
+    k.line("continue")
+    k.close()
+
+
+def _wants(plan: Plan) -> str:
+    wants = [n for n in ("value", "slope") if n == "value" or "gradient" in plan.output]
+    if plan.output == "gradient":
+        wants = ["slope"]
+    return ", ".join(wants) + ("," if len(wants) == 1 else "")
+
+
+def _step(plan: Plan) -> str:
+    """What multiplies the slopes of a row."""
+    return "upstream[row] * w * factor" if plan.output == "gradient" else "w * factor"
+
+
+def _softmax_hard(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
+    """u = log p_y through the margin m = z_y - logsumexp(others): see link/chain.py."""
+    arguments = "".join(f", {p}" for p in parameters)
+    k.line("top = K(-np.inf)")
+    k.open("for k in range(classes):")
+    k.line(f"z = {load('prediction', plan.prediction, _at(plan))}")
+    k.line("z = where(k == y, K(-np.inf), z)")
+    k.line("scratch[k] = z")
+    k.line("top = where(z > top, z, top)")
+    k.close()
+    k.line("top = where(top == K(-np.inf), K(0.0), top)  # every other class is forbidden")
+    k.line("others = K(0.0)")
+    k.open("for k in range(classes):")
+    k.line("e = exp(scratch[k] - top)")
+    if "gradient" in plan.output:
+        k.line("scratch[k] = e")
+    k.line("others += e")
+    k.close()
+    k.line(f"z_y = {load('prediction', plan.prediction, _at(plan, 'y'))}")
+    k.line("margin = (z_y - top) - log(others)")
+    k.line(f"{_wants(plan)} = program(margin{arguments})")
+    if "gradient" in plan.output:
+        k.line(f"step = {_step(plan)} * slope")
+        k.line("share = where(others > K(0.0), -step / others, K(0.0))")
+        k.line("share = where(others == others, share, others)")
+        k.open("for k in range(classes):")
+        k.line(f"gradient[{_at(plan)}] = {store('share * scratch[k]', plan.prediction)}")
+        k.close()
+        k.line(f"gradient[{_at(plan, 'y')}] = {store('step', plan.prediction)}")
+
+
+def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
+    """Σ_k q_k ψ(log p_k), with a_k = q_k ψ'(log p_k): dz_k = a_k - p_k Σ_j a_j (link/chain.py)."""
+    arguments = "".join(f", {p}" for p in parameters)
+    k.line("top, allowed = K(-np.inf), K(0.0)")
+    k.open("for k in range(classes):")
+    k.line(f"z = {load('prediction', plan.prediction, _at(plan))}")
+    k.line("scratch[k] = z")
+    k.line("top = where(z > top, z, top)")
+    k.line("allowed += where(z > K(-np.inf), K(1.0), K(0.0))")
+    k.close()
+    k.line("whole = K(0.0)")
+    k.open("for k in range(classes):")
+    k.line("whole += exp(scratch[k] - top)")
+    k.close()
+    k.line("top = top + log(whole)")
+    if plan.smoothed:
+        k.line("spread = smoothing / allowed  # forbidden classes get none of it")
+    k.line("value, pull = K(0.0), K(0.0)")
+    k.open("for k in range(classes):")
+    k.line("u = scratch[k] - top")
+    if plan.hard:
+        k.line("q = where(k == y, K(1.0), K(0.0))")
+    else:
+        k.line(f"q = {load('target', plan.target, _at(plan))}")
+    if plan.smoothed:
+        k.line("q = (K(1.0) - smoothing) * q + where(u > K(-np.inf), spread, K(0.0))")
+    # A class with no mass must not meet 0 · ∞; a NaN score reaches every class through `top`.
+    k.line("u = where(q != K(0.0), u, where(top == top, K(-1.0), top))")
+    if plan.output == "gradient":
+        k.line(f"a, = program(u{arguments})")
+    elif "gradient" in plan.output:
+        k.line(f"v, a = program(u{arguments})")
+        k.line("value += q * v")
+    else:
+        k.line(f"v, = program(u{arguments})")
+        k.line("value += q * v")
+    if "gradient" in plan.output:
+        k.line("a = q * a")
+        k.line("scratch[classes + k] = a")
+        k.line("pull += a")
+    k.close()
+    if "gradient" in plan.output:
+        k.line(f"step = {_step(plan)}")
+        k.open("for k in range(classes):")
+        k.line("g = step * (scratch[classes + k] - exp(scratch[k] - top) * pull)")
+        k.line(f"gradient[{_at(plan)}] = {store('g', plan.prediction)}")
+        k.close()
+
+
+def _crammer_singer(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
+    """u = z_y - max of the others; the slope is shared between y and the first such class."""
+    arguments = "".join(f", {p}" for p in parameters)
+    k.line("top, rival, poison = K(-np.inf), 0, K(0.0)")
+    k.open("for k in range(classes):")
+    k.line(f"z = {load('prediction', plan.prediction, _at(plan))}")
+    k.open("if k != y and z > top:")
+    k.line("top, rival = z, k")
+    k.close()
+    k.line("poison = where(z == z, poison, z)  # comparisons lose NaN")
+    if "gradient" in plan.output:
+        k.line(f"gradient[{_at(plan)}] = {store('K(0.0)', plan.prediction)}")
+    k.close()
+    k.line(f"z_y = {load('prediction', plan.prediction, _at(plan, 'y'))}")
+    k.line(f"{_wants(plan)} = program(z_y - top + poison{arguments})")
+    if "gradient" in plan.output:
+        k.line(f"step = {_step(plan)} * slope")
+        k.line(f"gradient[{_at(plan, 'y')}] = {store('step', plan.prediction)}")
+        k.line(f"gradient[{_at(plan, 'rival')}] = {store('-step', plan.prediction)}")
+
+
+def _one_vs_rest(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
+    """Σ_k ψ(±z_k): plus for the class itself, minus for every other."""
+    arguments = "".join(f", {p}" for p in parameters)
+    if plan.output == "gradient":
+        k.line(f"step = {_step(plan)}")
+    else:
+        k.line("value = K(0.0)")
+        if "gradient" in plan.output:
+            k.line(f"step = {_step(plan)}")
+    k.open("for k in range(classes):")
+    k.line(f"z = {load('prediction', plan.prediction, _at(plan))}")
+    k.line("s = where(k == y, K(1.0), K(-1.0))")
+    names = _wants(plan).replace("value", "v").replace("slope", "d")
+    k.line(f"{names} = program(s * z{arguments})")
+    if plan.output != "gradient":
+        k.line("value += v")
+    if "gradient" in plan.output:
+        k.line(f"gradient[{_at(plan)}] = {store('step * s * d', plan.prediction)}")
+    k.close()

@@ -1,0 +1,90 @@
+"""The whole text of one kernel file: primitives, the formula's program, the loop.
+
+Self-contained: the file needs numpy and numba, nothing of Lossmith, and can be read and run.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from lossmith.engine.cpu import elementwise, rows
+from lossmith.engine.plan import Plan
+from lossmith.formula.record import Formula
+from lossmith.link.links import through_margin
+
+_HEAD = '''"""Kernel made by Lossmith for {title}. Made again when missing: edits are lost."""
+SIGNATURE = "{signature}"
+BLOCK = {block}
+
+'''
+_GLUE = '''
+
+@_rule
+def keep_nan(u, x):
+    return where(u == u, x, u)
+
+
+@_rule
+'''
+# Sums may be taken in any order (that is how they become vectors); NaN and infinity still count.
+_LOOP = '''
+
+@njit(
+    fastmath={"contract", "nsz", "arcp", "reassoc"},
+    error_model="numpy",
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
+'''
+
+
+def compute_dtype(plan: Plan) -> str:
+    return "float64" if plan.prediction == "float64" else "float32"
+
+
+def write(plan: Plan, formula: Formula) -> str:
+    """The source of a plan's kernel. Derives the formula, so this imports SymPy."""
+    from lossmith.formula import calculus, program
+
+    parameters = tuple(p.name for p in formula.shape)
+    names = tuple(f"p_{n}" for n in parameters)  # apart from every name that a loop uses
+    if plan.kind == "softmax" and plan.hard and not plan.smoothed:
+        expression = through_margin(formula)
+    else:
+        expression = calculus.base(formula)
+    outputs = [expression] if plan.output != "gradient" else []
+    if "gradient" in plan.output:
+        outputs.append(calculus.derivative(expression, "u"))
+    renamed = [_rename(e, dict(zip(parameters, names, strict=True))) for e in outputs]
+    text = program.write(tuple(renamed), ("u", *names))
+
+    if plan.kind in ("residual", "margin"):
+        loop = elementwise.write(plan, names, formula.scale is not None)
+    else:
+        loop = rows.write(plan, names)
+    compute = compute_dtype(plan)
+    head = _HEAD.format(title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK)
+    parts = [head, _library(compute), _GLUE, text, _LOOP, loop.head(), "\n", "\n".join(loop.lines)]
+    if {plan.prediction, plan.target} & {"float16", "bfloat16"}:
+        parts.insert(2, _library_halves())
+    return "".join(parts) + "\n"
+
+
+def _rename(expression: Any, names: dict[str, str]) -> Any:
+    import sympy as sp
+
+    table = {s: sp.Symbol(names[s.name], **s.assumptions0) for s in expression.free_symbols if s.name in names}
+    return expression.xreplace(table)
+
+
+@cache
+def _library(compute: str) -> str:
+    name = "vector64.py" if compute == "float64" else "vector32.py"
+    return resources.files("lossmith.engine.cpu").joinpath(name).read_text()
+
+
+@cache
+def _library_halves() -> str:
+    return resources.files("lossmith.engine.cpu").joinpath("halves.py").read_text()

@@ -1,0 +1,63 @@
+"""What one call asks for: the tensors (Call) and, apart from them, the code it needs (Plan)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from lossmith.link.links import Linked
+
+Reduction = Literal["mean", "sum", "none"]
+Output = Literal["total", "total+gradient", "values", "gradient"]
+
+
+@dataclass(slots=True)
+class Call:
+    """One checked call of a loss. Written once, handed from floor to floor."""
+
+    loss: Linked
+    prediction: Tensor
+    target: Tensor
+    parameters: tuple[Any, ...]  # numbers or tensors, in the order of formula.parameters
+    weight: Tensor | None = None
+    mask: Tensor | None = None
+    signed: bool = False  # margin labels are ±1 instead of 0 … 1
+    alpha: Any = None  # weight of the positive class, of balanced margin losses
+    class_weight: Tensor | None = None
+    label_smoothing: float = 0.0
+    ignore_index: int = -100
+
+    @property
+    def shape_parameters(self) -> tuple[Any, ...]:
+        return self.parameters[: len(self.loss.formula.shape)]
+
+    @property
+    def scale(self) -> Any:
+        """The scale s of ψ(r) = s^power ψ₀(r/s), or None."""
+        return self.parameters[-1] if self.loss.formula.scale else None
+
+    @property
+    def hard(self) -> bool:
+        """Whether a class target is an index per row (not a distribution)."""
+        return not self.target.is_floating_point()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the text of a kernel, and nothing else."""
+
+    formula: str  # a key: name of a built-in, or a fingerprint of a person's formula
+    kind: str
+    prediction: str  # dtypes by name
+    target: str
+    output: Output
+    signed: bool = False
+    weight: bool = False
+    mask: bool = False
+    balanced: bool = False
+    hard: bool = True
+    class_weight: bool = False
+    smoothed: bool = False
+    contiguous: bool = True  # classes next to each other in memory

@@ -1,0 +1,215 @@
+"""The reference engine: every loss in plain torch operations around the formula's own ψ.
+
+It is the oracle of the other engines' tests, and what runs wherever they cannot: under
+`torch.compile`, `torch.func`, forward mode, on other devices, for learned parameters.
+A dropped element is replaced before the formula sees it, so nothing of it reaches a gradient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.engine.plan import Call
+from lossmith.engine.pointwise import pointwise, register
+from lossmith.formula.record import Formula
+from lossmith.link.links import through_margin
+
+Psi = Callable[[Tensor], Tensor]
+_HARMLESS = 1.0  # what dropped elements are replaced with: every ψ is finite there (-1 for log p)
+
+
+@torch.compiler.assume_constant_result
+def _key(name: str, builtin: bool, through: bool) -> str:
+    """Register a formula's ψ (or ψ through the margin) and return its key."""
+    key = name + (":margin" if through else "")
+    if key not in _known:
+        formula = _formulas[name]
+        from lossmith.formula.calculus import base
+
+        expression = through_margin(formula) if through else base(formula)
+        register(key, expression, ("u", *(p.name for p in formula.shape)))
+        _known.add(key)
+    return key
+
+
+_formulas: dict[str, Formula] = {}
+_known: set[str] = set()
+
+
+def identity(formula: Formula) -> str:
+    """A key that tells formulas apart: the name of a built-in, else name and derived content."""
+    if formula.builtin:
+        key = formula.name
+    else:
+        key = _fingerprints.get(formula) or _fingerprint(formula)
+    if key not in _formulas:
+        _formulas[key] = formula
+    return key
+
+
+_fingerprints: dict[Formula, str] = {}
+
+
+def _fingerprint(formula: Formula) -> str:
+    import sympy as sp
+
+    from lossmith.formula.calculus import base
+
+    text = sp.srepr(base(formula)) + repr(formula.parameters) + repr(formula.scale)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    _fingerprints[formula] = f"{formula.name}-{digest}"
+    return _fingerprints[formula]
+
+
+def _psi(call: Call, identity_key: str, through: bool = False) -> Psi:
+    operation = pointwise(_key(identity_key, call.loss.formula.builtin, through))
+    parameters = call.shape_parameters
+    return lambda u: operation.apply(u, *parameters)
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def losses(call: Call, key: str) -> tuple[Tensor, Tensor | None]:
+    """Losses before reduction, weights applied, 0 where dropped; and the weights (None: all 1)."""
+    dtype = compute_dtype(call.prediction.dtype)
+    z = call.prediction.to(dtype)
+    rows = z.shape[:1] + z.shape[2:] if call.loss.classes else z.shape
+    keep, weight = call.mask, None
+    if call.weight is not None:
+        weight = call.weight.to(dtype).expand(rows)
+        keep = weight != 0 if keep is None else keep & (weight != 0)
+    if call.loss.classes:
+        target, keep, weight = _class_target(call, dtype, keep, weight)
+        if keep is not None:
+            z = torch.where(keep.unsqueeze(1), z, 0.0)
+        raw = _CLASS_LINKS[call.loss.kind](call, z, target, key)
+    else:
+        target = call.target.to(dtype)
+        if keep is not None:
+            z = torch.where(keep, z, _HARMLESS)
+            target = torch.where(keep, target, _HARMLESS)
+        raw = _residual(call, z, target, key) if call.loss.kind == "residual" else _margin(
+            call, z, target, key
+        )
+    if keep is not None:
+        raw = torch.where(keep, raw, 0.0)
+        ones = torch.ones((), dtype=dtype, device=z.device)
+        weight = torch.where(keep, ones if weight is None else weight, 0.0)
+        if call.weight is not None or call.class_weight is not None:
+            raw = raw * weight
+    elif weight is not None:
+        raw = raw * weight
+    return raw, None if weight is None else weight.expand(rows)
+
+
+def _residual(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
+    scale = call.scale
+    if scale is None:
+        return _psi(call, key)(z - target)
+    record = call.loss.formula.scale
+    power = record.power if record is not None else 0
+    value = _psi(call, key)((z - target) / scale)
+    return value * scale**power if power else value
+
+
+def _margin(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
+    psi = _psi(call, key)
+    if call.signed:
+        return psi(target * z) * (1.0 if call.alpha is None else _side(call, target > 0))
+    if not call.target.is_floating_point():
+        value = psi((2 * target - 1) * z)
+        return value if call.alpha is None else value * _side(call, target > 0)
+    positive, negative = _part(psi, z, target), _part(psi, -z, 1 - target)
+    if call.alpha is not None:
+        positive, negative = call.alpha * positive, (1 - call.alpha) * negative
+    return positive + negative
+
+
+def _side(call: Call, positive: Tensor) -> Tensor:
+    return torch.where(positive, call.alpha, 1 - call.alpha)
+
+
+def _part(psi: Psi, u: Tensor, share: Tensor, harmless: float = _HARMLESS) -> Tensor:
+    """share · ψ(u), where a share of 0 is nothing at all, also beside an infinite ψ."""
+    some = share != 0
+    stay = some | torch.isnan(u)  # a NaN score counts whatever its share
+    return torch.where(stay, torch.where(some, share, 1.0) * psi(torch.where(stay, u, harmless)), 0.0)
+
+
+def _class_target(
+    call: Call, dtype: torch.dtype, keep: Tensor | None, weight: Tensor | None
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Targets as they are used, with ignored rows dropped and the class weights folded in."""
+    if call.hard:
+        target = call.target.long()
+        counted = target != call.ignore_index
+        keep = counted if keep is None else keep & counted
+        target = torch.where(keep, target, 0)
+        if call.class_weight is not None:
+            own = call.class_weight.to(dtype)[target]
+            weight = own if weight is None else weight * own
+            keep = keep & (own != 0)
+        return target, keep, weight
+    target = call.target.to(dtype)
+    if keep is not None:
+        target = torch.where(keep.unsqueeze(1), target, 1.0 / target.shape[1])
+    if call.class_weight is not None:
+        shape = (1, -1) + (1,) * (target.dim() - 2)
+        own = (target * call.class_weight.to(dtype).view(shape)).sum(1)
+        weight = own if weight is None else weight * own
+    return target, keep, weight
+
+
+def _onehot(target: Tensor, like: Tensor) -> Tensor:
+    classes = torch.arange(like.shape[1], device=like.device)
+    return target.unsqueeze(1) == classes.view((1, -1) + (1,) * (like.dim() - 2))
+
+
+def _softmax(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
+    if call.hard and not call.label_smoothing:
+        hot = _onehot(target, z)
+        others = torch.where(hot, -torch.inf, z)
+        alone = others.detach().amax(1) == -torch.inf  # every other class is forbidden
+        rest = torch.logsumexp(torch.where(alone.unsqueeze(1), 0.0, others), 1)
+        margin = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1) - torch.where(alone, -1e4, rest)
+        return _psi(call, key, through=True)(margin)
+    u = torch.log_softmax(z, 1)
+    share = _onehot(target, z).to(z.dtype) if call.hard else target
+    if call.label_smoothing:
+        allowed = z.detach() > -torch.inf
+        spread = call.label_smoothing / allowed.sum(1, keepdim=True)
+        share = (1 - call.label_smoothing) * share + torch.where(allowed, spread, 0.0)
+    return _part(_psi(call, key), u, share, -1.0).sum(1)
+
+
+def _crammer_singer(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
+    psi = _psi(call, key)
+    if call.hard:
+        hot = _onehot(target, z)
+        rival = torch.where(hot, -torch.inf, z).max(1).values
+        return psi(torch.gather(z, 1, target.unsqueeze(1)).squeeze(1) - rival)
+    first = z.max(1, keepdim=True)
+    own = _onehot(first.indices.squeeze(1), z)
+    second = torch.where(own, -torch.inf, z).max(1, keepdim=True).values
+    return _part(psi, z - torch.where(own, second, first.values), target).sum(1)
+
+
+def _one_vs_rest(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
+    psi = _psi(call, key)
+    if call.hard:
+        return psi(torch.where(_onehot(target, z), z, -z)).sum(1)
+    return (_part(psi, z, target) + _part(psi, -z, 1 - target)).sum(1)
+
+
+_CLASS_LINKS = {
+    "softmax": _softmax,
+    "crammer_singer": _crammer_singer,
+    "one_vs_rest": _one_vs_rest,
+}

@@ -1,0 +1,198 @@
+"""Run a checked call: engine, reduction, and the glue to autograd.
+
+A reduced loss on the CPU computes its gradient in the pass that computes its value and keeps only
+that; a second backward computes it again; a differentiable backward goes through the reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.engine import labels, reference
+from lossmith.engine.choose import why_not_cpu
+from lossmith.engine.cpu import launch
+from lossmith.engine.plan import Call, Reduction
+from lossmith.errors import LabelError
+
+_FIELDS = ("prediction", "target", "weight", "mask", "class_weight")
+
+
+def reduce(call: Call, reduction: Reduction) -> Tensor:
+    """The loss of a call: total / mass, total, or one value per element (row)."""
+    key = reference.identity(call.loss.formula)
+    if why_not_cpu(call) is None:
+        if reduction == "none":
+            return _values(call, key)
+        return _total(call, key, reduction == "mean")[0]
+    losses, weight = _reference(call, key)
+    if reduction == "none":
+        return losses
+    total, mass = _sum(losses, weight)
+    return _divide(total, mass) if reduction == "mean" else total
+
+
+def pair(call: Call) -> tuple[Tensor, Tensor]:
+    """(total, mass) of a call: pairs of micro-batches and ranks add up."""
+    key = reference.identity(call.loss.formula)
+    if why_not_cpu(call) is None:
+        total, mass = _total(call, key, False)
+        return total, torch.tensor(mass, dtype=total.dtype)
+    return _sum(*_reference(call, key))
+
+
+def _reference(call: Call, key: str) -> tuple[Tensor, Tensor | None]:
+    if (
+        not torch.compiler.is_compiling()
+        and type(call.target) is Tensor
+        and call.target.device.type == "cpu"
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch._C._len_torch_dispatch_stack()
+    ):
+        bad = labels.refused(call)  # on other devices this would wait for the device
+        if bad is not None and bad.any():
+            raise LabelError(labels.describe(call, int(bad.sum())))
+    return reference.losses(call, key)
+
+
+def _sum(losses: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    if weight is None:
+        mass = torch.full((), float(losses.numel()), dtype=losses.dtype, device=losses.device)
+    else:
+        mass = weight.sum()
+    return losses.sum(), mass
+
+
+def _divide(total: Tensor, mass: Tensor) -> Tensor:
+    """total / mass, and a connected 0 where the mass is 0."""
+    empty = mass == 0
+    return torch.where(empty, total * 0.0, total / torch.where(empty, 1.0, mass))
+
+
+def _total(call: Call, key: str, mean: bool) -> tuple[Tensor, float]:
+    if call.prediction.requires_grad and torch.is_grad_enabled():
+        box: list[float] = []
+        total = _Reduced.apply(call.prediction, call, key, mean, box)
+        return total, box[0]
+    result = launch.run(call, key, "total", 1.0)
+    return _scalar(call, result.total * _share(mean, result.mass)), result.mass
+
+
+def _share(mean: bool, mass: float) -> float:
+    if not mean:
+        return 1.0
+    return 1.0 / mass if mass else 0.0
+
+
+def _scalar(call: Call, value: float) -> Tensor:
+    return torch.tensor(value, dtype=reference.compute_dtype(call.prediction.dtype))
+
+
+def _slope_scale(call: Call) -> float:
+    """s^(power - 1): what a scale does to the slope (link/chain.py)."""
+    scale = call.loss.formula.scale
+    return 1.0 if scale is None else float(call.parameters[-1]) ** (scale.power - 1)
+
+
+def _value_scale(call: Call) -> float:
+    scale = call.loss.formula.scale
+    return 1.0 if scale is None else float(call.parameters[-1]) ** scale.power
+
+
+def _known_mass(call: Call) -> bool:
+    """Whether the mass is known before the pass, so that the gradient can be written divided."""
+    return not call.loss.classes and call.weight is None and call.mask is None
+
+
+def _strip(ctx: Any, call: Call) -> None:
+    """Hand the tensors to autograd, which frees them and sees in-place changes; keep the rest."""
+    ctx.save_for_backward(*(getattr(call, f) for f in _FIELDS))
+    rest = {f: None for f in _FIELDS}
+    ctx.call = Call(
+        loss=call.loss, parameters=call.parameters, signed=call.signed, alpha=call.alpha,
+        label_smoothing=call.label_smoothing, ignore_index=call.ignore_index, **rest,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _restore(ctx: Any) -> Call:
+    call: Call = ctx.call
+    tensors = dict(zip(_FIELDS, ctx.saved_tensors, strict=True))
+    return Call(
+        loss=call.loss, parameters=call.parameters, signed=call.signed, alpha=call.alpha,
+        label_smoothing=call.label_smoothing, ignore_index=call.ignore_index, **tensors,
+    )  # fmt: skip
+
+
+def _plain_backward() -> bool:
+    """Neither a differentiable backward nor a transform of it."""
+    return not torch.is_grad_enabled() and torch._C._functorch.peek_interpreter_stack() is None
+
+
+class _Reduced(torch.autograd.Function):
+    """The total (or mean) of a call, its gradient made in the same pass."""
+
+    @staticmethod
+    def forward(ctx: Any, prediction: Tensor, call: Call, key: str, mean: bool, box: Any) -> Tensor:
+        known = mean and _known_mass(call)
+        count = call.prediction.numel()
+        ahead = (1.0 / count if count else 0.0) if known else 1.0
+        result = launch.run(call, key, "total+gradient", _slope_scale(call) * ahead)
+        box.append(result.mass)
+        share = _share(mean, result.mass)
+        _strip(ctx, call)
+        ctx.key, ctx.share = key, share
+        ctx.gradient, ctx.remaining = result.gradient, (1.0 if known else share)
+        return _scalar(call, result.total * share)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        if not _plain_backward():
+            return _differentiable(ctx, upstream, reduced=True), None, None, None, None
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:  # a second backward
+            call = _restore(ctx)
+            factor = _slope_scale(call)
+            gradient = launch.run(call, ctx.key, "total+gradient", factor).gradient
+            step = ctx.share * upstream.item()
+        else:
+            step = ctx.remaining * upstream.item()
+        if step != 1.0:
+            gradient.mul_(step)  # our own buffer, nobody has seen it yet
+        return gradient, None, None, None, None
+
+
+class _Values(torch.autograd.Function):
+    """One loss per element (row); the backward computes slopes again instead of keeping them."""
+
+    @staticmethod
+    def forward(ctx: Any, prediction: Tensor, call: Call, key: str) -> Tensor:
+        _strip(ctx, call)
+        ctx.key = key
+        values = launch.run(call, key, "values", _value_scale(call)).values
+        return values  # type: ignore[return-value]
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        if not _plain_backward():
+            return _differentiable(ctx, upstream, reduced=False), None, None
+        call = _restore(ctx)
+        result = launch.run(call, ctx.key, "gradient", _slope_scale(call), upstream)
+        return result.gradient, None, None
+
+
+def _values(call: Call, key: str) -> Tensor:
+    if call.prediction.requires_grad and torch.is_grad_enabled():
+        return _Values.apply(call.prediction, call, key)
+    return launch.run(call, key, "values", _value_scale(call)).values  # type: ignore[return-value]
+
+
+def _differentiable(ctx: Any, upstream: Tensor, *, reduced: bool) -> Tensor:
+    """The gradient as a graph, to any order, from the reference engine."""
+    call = _restore(ctx)
+    with torch.enable_grad():
+        losses, _ = reference.losses(call, ctx.key)
+        out = losses.sum() * ctx.share if reduced else losses
+        (gradient,) = torch.autograd.grad(out, call.prediction, upstream, create_graph=True)
+    return gradient

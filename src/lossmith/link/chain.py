@@ -1,0 +1,35 @@
+"""The chain rule, both second-order terms included: from ψ', ψ'' at u back to the prediction.
+
+Writing a = ∂loss/∂u and b = ∂²loss/∂u² (weights of soft targets included), with ∂u/∂z of the link:
+
+    residual  u = z - t       gradient  a                    curvature  b
+    margin    u = s·z         gradient  s·a                  curvature  s²·b
+    softmax   u_k = log p_k   gradient  a - p·A,  A = Σ a
+              ∂u_k/∂z_j = δ_kj - p_j, and p depends on z too, so the product rule has two terms:
+              H v = (b ⊙ δu - p Σ(b ⊙ δu)) - A·(p ⊙ (v - p·v)),  δu = v - p·v
+    one row of scores that picks two entries (Crammer-Singer): +a at the class, -a at its rival
+
+A scale s of the residual, ψ(r) = s^power ψ₀(r/s), multiplies ψ₀' by s^(power-1), ψ₀'' by s^(power-2).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def softmax_gradient(a: Tensor, p: Tensor, dim: int = 1) -> Tensor:
+    """a - p Σ a."""
+    return a - p * a.sum(dim, keepdim=True)
+
+
+def softmax_hessian_product(a: Tensor, b: Tensor, p: Tensor, v: Tensor, dim: int = 1) -> Tensor:
+    """H v of Σ_k q_k ψ(log p_k): the term of ψ'' and the term of ψ' through p's own slope."""
+    du = v - (p * v).sum(dim, keepdim=True)
+    first = softmax_gradient(b * du, p, dim)
+    return first - a.sum(dim, keepdim=True) * (p * du)
+
+
+def softmax_hessian_diagonal(a: Tensor, b: Tensor, p: Tensor, dim: int = 1) -> Tensor:
+    """The diagonal of the same Hessian: b(1 - 2p) + p² Σb - p(1 - p) Σa."""
+    whole_a, whole_b = a.sum(dim, keepdim=True), b.sum(dim, keepdim=True)
+    return b * (1 - 2 * p) + p * p * whole_b - p * (1 - p) * whole_a

@@ -1,0 +1,61 @@
+"""What u is. A link turns prediction and target into the one number that a formula takes.
+
+    residual        u = prediction - target                   target: real, the prediction's shape
+    margin          u = s·score, s = ±1                       target: 0 … 1 (soft) or ±1 (signed)
+    softmax         u = log p_target, p = softmax(logits)     target: class index or distribution
+    crammer_singer  u = z_target - max of the other logits    target: class index or distribution
+    one_vs_rest     u = ±z_k for every class k, summed        target: class index or distribution
+
+Soft targets average the formula: t·ψ(z) + (1 - t)·ψ(-z) for a binary one, Σ_k q_k ψ(u_k) for a
+distribution q over classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lossmith.formula.record import Formula
+
+Kind = Literal["residual", "margin", "softmax", "crammer_singer", "one_vs_rest"]
+FAMILY_LINK: dict[str, Kind] = {"residual": "residual", "margin": "margin", "probability": "softmax"}
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """A formula and the link that feeds it: what a loss is, before options and data."""
+
+    formula: Formula
+    kind: Kind
+    name: str
+
+    @property
+    def classes(self) -> bool:
+        """Whether the prediction carries a class dimension (dimension 1)."""
+        return self.kind in ("softmax", "crammer_singer", "one_vs_rest")
+
+
+def link(formula: Formula, kind: Kind | None = None) -> Linked:
+    """The formula under its family's own link, or under another one that fits."""
+    own = FAMILY_LINK[formula.family]
+    kind = kind or own
+    name = formula.name if kind == own else f"{kind}_{formula.name}"
+    return Linked(formula, kind, name)
+
+
+def through_margin(formula: Formula) -> Any:
+    """g(m) = ψ(log σ(m)): a probability formula in the margin m = z_target - logsumexp(others).
+
+    For a hard target log p = log σ(m) exactly, and 1 - p = σ(-m) keeps its digits where log p
+    has rounded to 0. Slope and curvature in m are finite at every logit.
+    """
+    from lossmith.formula.calculus import U, base
+    from lossmith.formula.primitives import expm1, sigmoid, softplus, sp
+
+    expression = base(formula).subs(U, -softplus(-U))
+    expression = expression.replace(
+        lambda e: isinstance(e, sp.exp) and e.args[0] == -softplus(-U), lambda e: sigmoid(U)
+    )
+    return expression.replace(
+        lambda e: isinstance(e, expm1) and e.args[0] == -softplus(-U), lambda e: -sigmoid(-U)
+    )
