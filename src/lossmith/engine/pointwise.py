@@ -52,6 +52,14 @@ def _partial(key: str, i: int) -> str:
     return name
 
 
+def partials(key: str, order: int) -> Any:
+    """The program of the order-th derivative in u of a registered expression."""
+    for _ in range(order):
+        key = _partial(key, 0)
+    return run_text(key)
+
+
+@lru_cache(maxsize=None)
 def run_text(key: str) -> Any:
     """The program of a registered expression over torch tensors."""
     from lossmith.formula.program import write

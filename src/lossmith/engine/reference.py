@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from lossmith.engine.plan import Call
-from lossmith.engine.pointwise import pointwise, register
+from lossmith.engine.pointwise import partials, pointwise, register
 from lossmith.formula.record import Formula
+from lossmith.link import chain
 from lossmith.link.links import through_margin
 
 Psi = Callable[[Tensor], Tensor]
@@ -181,12 +182,43 @@ def _softmax(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
         margin = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1) - torch.where(alone, -1e4, rest)
         return _psi(call, key, through=True)(margin)
     u = torch.log_softmax(z, 1)
+    return _part(_psi(call, key), u, _share(call, z, target), -1.0).sum(1)
+
+
+def _share(call: Call, z: Tensor, target: Tensor) -> Tensor:
+    """q_k: the label as a distribution over the allowed classes, smoothed if asked for."""
     share = _onehot(target, z).to(z.dtype) if call.hard else target
     if call.label_smoothing:
         allowed = z.detach() > -torch.inf
         spread = call.label_smoothing / allowed.sum(1, keepdim=True)
         share = (1 - call.label_smoothing) * share + torch.where(allowed, spread, 0.0)
-    return _part(_psi(call, key), u, share, -1.0).sum(1)
+    return share
+
+
+def softmax_derivatives(call: Call, key: str) -> tuple[Tensor, Tensor]:
+    """Gradient and Hessian diagonal of the unreduced loss, by link/chain.py."""
+    z = call.prediction.to(compute_dtype(call.prediction.dtype))
+    rows = z.shape[:1] + z.shape[2:]
+    keep, weight = call.mask, None
+    if call.weight is not None:
+        weight = call.weight.to(z.dtype).expand(rows)
+    target, keep, weight = _class_target(call, z.dtype, keep, weight)
+    if keep is not None:
+        z = torch.where(keep.unsqueeze(1), z, 0.0)
+    share = _share(call, z, target)
+    u = torch.log_softmax(z, 1)
+    p = u.exp()
+    u = torch.where(share != 0, u, -1.0)
+    key = _key(key, call.loss.formula.builtin, False)
+    slope, curvature = (share * partials(key, order)(u, *call.shape_parameters)[0] for order in (1, 2))
+    if weight is not None:
+        slope, curvature = slope * weight.unsqueeze(1), curvature * weight.unsqueeze(1)
+    gradient = chain.softmax_gradient(slope, p)
+    hessian = chain.softmax_hessian_diagonal(slope, curvature, p)
+    if keep is not None:
+        gradient = torch.where(keep.unsqueeze(1), gradient, 0.0)
+        hessian = torch.where(keep.unsqueeze(1), hessian, 0.0)
+    return gradient, hessian
 
 
 def _crammer_singer(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:

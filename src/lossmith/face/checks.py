@@ -1,0 +1,159 @@
+"""Everything that can be told from shapes, dtypes and options, before anything is computed.
+
+Nothing here looks at a tensor's values (that would wait for a device, and stop a tracer): values
+of labels are the engines' business.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.errors import DeviceError, DtypeError, InputError, ParameterError, ShapeError
+from lossmith.formula.record import Parameter
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def tensors(name: str, prediction: Any, target: Any) -> None:
+    """Both are tensors, on one device, and the prediction is of a real floating dtype."""
+    for argument, value in (("prediction", prediction), ("target", target)):
+        if not isinstance(value, Tensor):
+            raise DtypeError(
+                f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
+                "Use torch.as_tensor(...)."
+            )
+    if not prediction.is_floating_point():
+        kind = "complex" if prediction.is_complex() else "integer or boolean"
+        raise DtypeError(
+            f"{name}: the prediction is {kind} ({prediction.dtype}); a loss needs real floating "
+            "scores. Are prediction and target swapped? Otherwise use prediction.float()."
+        )
+    if target.is_complex():
+        raise DtypeError(f"{name}: the target is complex ({target.dtype}); it must be real.")
+    if prediction.device != target.device:
+        device(name, "target", target, prediction)
+
+
+def device(name: str, argument: str, value: Tensor, prediction: Tensor) -> None:
+    """`value` lies where the prediction lies."""
+    if value.device != prediction.device:
+        raise DeviceError(
+            f"{name}: {argument} is on {value.device}, the prediction on {prediction.device}. "
+            f"Use {argument}.to(prediction.device), or loss.to(device) for a module's own tensors."
+        )
+
+
+def same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
+    """No broadcasting between prediction and target: (N,) against (N, 1) would be N² losses."""
+    if prediction.shape != target.shape:
+        hint = ""
+        if prediction.numel() == target.numel():
+            hint = f" Use target.reshape({tuple(prediction.shape)}) if the order is right."
+        raise ShapeError(
+            f"{name}: prediction has shape {tuple(prediction.shape)} and target "
+            f"{tuple(target.shape)}; they must be equal, nothing is broadcast.{hint}"
+        )
+
+
+def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
+    """Logits (N, C, d1, …) against indices (N, d1, …) or a distribution (N, C, d1, …)."""
+    shape = logits.shape
+    if logits.dim() < 2:
+        raise ShapeError(
+            f"{name}: logits have shape {tuple(shape)}; they need (N, C) or (N, C, d1, …), classes "
+            "on dimension 1. For a single example use logits.unsqueeze(0)."
+        )
+    if shape[1] == 0:
+        raise ShapeError(f"{name}: logits of shape {tuple(shape)} have no class on dimension 1.")
+    if target.is_floating_point():
+        if target.shape != shape:
+            raise ShapeError(
+                f"{name}: a floating target is a distribution over classes and must have the "
+                f"logits' shape {tuple(shape)}, got {tuple(target.shape)}. For class indices use "
+                "target.long()."
+            )
+        return
+    if target.dtype == torch.bool:
+        raise DtypeError(f"{name}: the target is boolean; give class indices (int64).")
+    rows = (*shape[:1], *shape[2:])
+    if tuple(target.shape) != rows:
+        raise ShapeError(
+            f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows}, got "
+            f"{tuple(target.shape)}; classes are on dimension 1 of the logits."
+        )
+
+
+def no_gradient(name: str, target: Tensor) -> None:
+    """Labels are data."""
+    if target.requires_grad:
+        raise InputError(
+            f"{name}: the target requires a gradient, but labels are data here. Use "
+            "target.detach(), or swap the arguments: loss(prediction, target)."
+        )
+
+
+def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor) -> None:
+    """`weight` or `mask`: one number for each loss, or a size of 1 where it repeats."""
+    if not isinstance(value, Tensor):
+        raise DtypeError(f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}.")
+    if argument == "mask" and value.dtype != torch.bool:
+        raise DtypeError(
+            f"{name}: mask has dtype {value.dtype}; True keeps an element, so it must be boolean. "
+            "Use mask.bool(), or weight= for weights."
+        )
+    if argument == "weight" and (value.is_complex() or value.dtype == torch.bool):
+        raise DtypeError(f"{name}: weight has dtype {value.dtype}; it must be real numbers.")
+    device(name, argument, value, prediction)
+    shape = tuple(value.shape)
+    if shape != tuple(rows) and not (
+        len(shape) == len(rows) and all(a in (1, b) for a, b in zip(shape, rows, strict=True))
+    ):
+        raise ShapeError(
+            f"{name}: {argument} has shape {shape} but there is one loss for each of {tuple(rows)}. "
+            f"Give one number for each, or a size of 1 in the dimensions along which it repeats."
+        )
+
+
+def reduction(name: str, value: Any) -> None:
+    """One of three."""
+    if value not in REDUCTIONS:
+        raise InputError(
+            f'{name}: reduction={value!r} is not known. Use "mean" (total / mass), "sum" (total) '
+            'or "none".'
+        )
+
+
+def parameter(name: str, spec: Parameter, value: Any, prediction: Tensor) -> Any:
+    """A number inside its domain, or a tensor on the right device (kept as it is, to be learned)."""
+    if isinstance(value, Tensor):
+        if not value.is_floating_point():
+            raise ParameterError(
+                f"{name}: {spec.name} is a tensor of {value.dtype}; it must be a floating tensor."
+            )
+        if value.dim():
+            device(name, spec.name, value, prediction)
+        return value
+    return spec.check(value, name)
+
+
+def fraction(name: str, argument: str, value: Any) -> float:
+    """A number in [0, 1)."""
+    if not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
+        raise ParameterError(f"{name}: {argument} = {value!r} is outside [0, 1).")
+    return float(value)
+
+
+def class_weight(name: str, value: Any, logits: Tensor) -> None:
+    """One weight for each class."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        got = value.dtype if isinstance(value, Tensor) else type(value).__name__
+        raise DtypeError(f"{name}: class_weight must be a floating tensor, got {got}.")
+    if tuple(value.shape) != (logits.shape[1],):
+        raise ShapeError(
+            f"{name}: class_weight has shape {tuple(value.shape)}, but the logits have "
+            f"{logits.shape[1]} classes: give one weight for each."
+        )
+    device(name, "class_weight", value, logits)

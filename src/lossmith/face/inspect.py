@@ -1,0 +1,128 @@
+"""Look into a loss: its record, its curves, its derivatives on data, the engine that runs it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossmith.engine import choose, reference
+from lossmith.engine.plan import Call
+from lossmith.engine.pointwise import partials, register
+from lossmith.errors import InputError
+from lossmith.face.modules import Loss
+from lossmith.formula import ledger
+from lossmith.formula.record import Formula
+
+
+def formula_of(loss: Any) -> Formula:
+    """The record of a loss given by name, function, Module or record.
+
+    Parameters:
+        loss: for example "focal", lossmith.focal, or lossmith.Focal().
+
+    Errors:
+        InputError if there is no such loss.
+    """
+    if isinstance(loss, Formula):
+        return loss
+    if isinstance(loss, str):
+        return ledger.find(loss)
+    record = getattr(loss, "formula", None) or getattr(getattr(loss, "loss", None), "formula", None)
+    if not isinstance(record, Formula):
+        raise InputError(f"{loss!r} is no loss of Lossmith; give a name, a function or a Module.")
+    return record
+
+
+def curve(loss: Any, u: Any, order: int = 0, **parameters: float) -> Any:
+    """ψ(u), ψ'(u) or ψ''(u) as a NumPy array in float64: for plots and tables.
+
+    Parameters:
+        loss: name, function, Module or record.
+        u: real numbers: residuals, margins, or log-probabilities (≤ 0).
+        order (default 0): 0 value, 1 slope, 2 curvature.
+        parameters: those of the loss; defaults where left out.
+
+    Errors:
+        ParameterError for a parameter that is unknown or outside its domain.
+    """
+    from lossmith.formula.calculus import base
+
+    record = formula_of(loss)
+    values = record.bind(parameters)
+    names = ("u", *(p.name for p in record.shape))
+    key = register(reference.identity(record), base(record), names)
+    x = torch.as_tensor(np.asarray(u, dtype=np.float64))
+    scale = values[record.scale.name] if record.scale else 1.0
+    power = record.scale.power if record.scale else 0
+    (result,) = partials(key, order)(x / scale, *(values[n] for n in names[1:]))
+    return (result * scale ** (power - order)).numpy()
+
+
+class Derivatives(NamedTuple):
+    """Per element: value, gradient and Hessian diagonal with respect to the prediction."""
+
+    value: Tensor
+    gradient: Tensor
+    hessian: Tensor
+
+
+def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -> Derivatives:
+    """Values, gradient and Hessian diagonal of the unreduced loss, in closed form.
+
+    What second-order methods need: boosted trees, Newton steps, iteratively reweighted fits.
+
+    Parameters:
+        loss: a function or Module of Lossmith.
+        prediction, target: as the loss takes them.
+        settings: parameters and options of the loss, weight and mask; no reduction.
+
+    Errors:
+        InputError as the loss itself raises.
+    """
+    call = _call(loss, prediction.detach(), target, settings)
+    key = reference.identity(call.loss.formula)
+    with torch.enable_grad():
+        call.prediction = call.prediction.to(reference.compute_dtype(prediction.dtype))
+        z = call.prediction.requires_grad_()
+        value, _ = reference.losses(call, key)
+        if call.loss.kind == "softmax":
+            gradient, hessian = reference.softmax_derivatives(call, key)
+            return Derivatives(value.detach(), gradient.detach(), hessian.detach())
+        (gradient,) = torch.autograd.grad(value.sum(), z, create_graph=True)
+        # One score per u and slope: the Hessian is diagonal. Rows of scores have a block each.
+        parts = gradient.unbind(1) if call.loss.classes else (gradient,)
+        columns = [_own(part, z) for part in parts]
+    if call.loss.classes:
+        hessian = torch.stack([c.select(1, k) for k, c in enumerate(columns)], 1)
+    else:
+        hessian = columns[0]
+    return Derivatives(value.detach(), gradient.detach(), hessian)
+
+
+def _own(gradient: Tensor, z: Tensor) -> Tensor:
+    (found,) = torch.autograd.grad(gradient.sum(), z, retain_graph=True, allow_unused=True)
+    return torch.zeros_like(z) if found is None else found
+
+
+def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any]) -> Call:
+    function = getattr(loss, "function", loss)
+    if isinstance(loss, Loss):
+        settings = {k: v for k, v in loss.given().items() if k != "reduction"} | settings
+    if not hasattr(function, "check"):
+        raise InputError(f"{loss!r} is no loss of Lossmith; give a function or a Module.")
+    return function.check(prediction, target, **settings)  # type: ignore[no-any-return]
+
+
+def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -> str:
+    """Which engine would run this call, and why.
+
+    Parameters:
+        loss: a function or Module of Lossmith.
+        prediction, target: as the loss takes them.
+        settings: parameters and options of the loss, weight and mask; no reduction.
+    """
+    reason = choose.why_not_cpu(_call(loss, prediction, target, settings))
+    return "cpu: one fused kernel" if reason is None else f"reference: {reason}"

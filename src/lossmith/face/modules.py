@@ -1,0 +1,114 @@
+"""The Module of a loss, made from the same record as its function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from lossmith.face import checks, describe, signature
+from lossmith.link.links import Linked
+
+
+class Loss(nn.Module):
+    """What all loss Modules share: settings kept as attributes, data of a batch in the call.
+
+    A setting given as a tensor that requires grad (or an nn.Parameter) is learned; any other
+    tensor is a constant that follows `.to()` and stays out of the state_dict.
+    """
+
+    function: Any  # the function of the same loss; class attribute of each subclass
+    settings: tuple[str, ...] = ()
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        checks.reduction(self.loss.name, settings.get("reduction", "mean"))
+        for name, value in settings.items():
+            if isinstance(value, Tensor) and (value.requires_grad or isinstance(value, nn.Parameter)):
+                learned = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach())
+                self.register_parameter(name, learned)
+            elif isinstance(value, Tensor):
+                self.register_buffer(name, value, persistent=False)
+            else:
+                self._check(name, value)
+                setattr(self, name, value)
+
+    @property
+    def loss(self) -> Linked:
+        """Formula and link."""
+        return self.function.loss  # type: ignore[no-any-return]
+
+    def _check(self, name: str, value: Any) -> None:
+        for parameter in self.loss.formula.parameters:
+            if parameter.name == name:
+                parameter.check(value, self.loss.name)
+
+    def given(self) -> dict[str, Any]:
+        """The settings, by name."""
+        return {name: getattr(self, name) for name in self.settings}
+
+    def forward(
+        self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """The reduced loss of a batch."""
+        return self.function(prediction, target, weight=weight, mask=mask, **self.given())  # type: ignore[no-any-return]
+
+    def total(
+        self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
+        given = {k: v for k, v in self.given().items() if k != "reduction"}
+        return self.function.total(prediction, target, weight=weight, mask=mask, **given)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """Settings, as the constructor takes them."""
+        shown = (f"{k}={_short(v)}" for k, v in self.given().items())
+        return ", ".join(shown)
+
+    def __reduce__(self) -> Any:
+        # By the function, which is importable by name also where a person's class is not.
+        return _rebuild, (type(self).function, self.given()), self.__getstate__()
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.item():g}" if value.dim() == 0 else f"tensor of shape {tuple(value.shape)}"
+    return repr(value)
+
+
+def _rebuild(function: Any, settings: dict[str, Any]) -> Loss:
+    return function.Module(**settings)  # type: ignore[no-any-return]
+
+
+def class_name(name: str) -> str:
+    """smooth_l1 → SmoothL1."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def make(function: Any, module: str) -> type[Loss]:
+    """The Module class of a function made by `functions.make`; also `function.Module`."""
+    loss: Linked = function.loss
+    own, options = signature.parameters(loss), signature.options(loss)
+    names = tuple(a.name for a in [*own, *options])
+    arguments = ", ".join(
+        ["self", *(f"{a.name}={a.default}" for a in own), "*" if own else "*", *(f"{a.name}={a.default}" for a in options)]
+    )
+    passed = ", ".join(f"{n}={n}" for n in names)
+    scope: dict[str, Any] = {"Loss": Loss, "__name__": module}
+    text = f"def __init__({arguments}):\n    Loss.__init__(self, {passed})\n"
+    exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
+    made = type(
+        class_name(loss.name),
+        (Loss,),
+        {
+            "__init__": scope["__init__"],
+            "__doc__": describe.docstring(loss, module=True),
+            "__module__": module,
+            "function": staticmethod(function),
+            "settings": names,
+        },
+    )
+    function.Module = made
+    return made
+
+

@@ -1,0 +1,92 @@
+"""The argument list of a loss, written once: functions, Modules and the .pyi are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lossmith.link.links import Linked
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument: name, type for the .pyi, default as source text (None: required)."""
+
+    name: str
+    type: str
+    default: str | None = None
+    meaning: str = ""
+
+
+def shape_words(loss: Linked) -> tuple[str, str, str]:
+    """What the prediction is called, and the shapes of prediction and target, in words."""
+    if loss.classes:
+        return (
+            "logits",
+            "(N, C) or (N, C, d1, …), classes on dimension 1",
+            "class indices (N, d1, …), or a distribution over classes of the logits' shape",
+        )
+    if loss.kind == "margin":
+        return "scores", "any shape", "the scores' shape: labels in [0, 1], or ±1 if signed"
+    return "prediction", "any shape", "the prediction's shape"
+
+
+def parameters(loss: Linked) -> list[Argument]:
+    """The formula's own parameters."""
+    return [
+        Argument(
+            p.name, "float | Tensor", repr(p.default), f"in {p.domain}" + (f"; {p.why}" if p.why else "")
+        )
+        for p in loss.formula.parameters
+    ]
+
+
+def options(loss: Linked) -> list[Argument]:
+    """What is settled once for a loss: the Module's constructor takes these after the parameters."""
+    own: list[Argument] = []
+    if loss.kind == "margin":
+        own.append(
+            Argument(
+                "labels", 'Literal["binary", "signed"]', '"binary"',
+                'target values: "binary" for 0 … 1, "signed" for -1 and 1; never guessed',
+            )
+        )  # fmt: skip
+    if loss.formula.balanced and loss.kind == "margin":
+        own.append(
+            Argument(
+                "alpha", "float | None", "None",
+                "weight of the positive class in [0, 1], the negative gets 1 - alpha; part of the "
+                "loss, not of the mass",
+            )
+        )  # fmt: skip
+    if loss.classes:
+        own += [
+            Argument(
+                "class_weight", "Tensor | None", "None",
+                "one weight per class; a row weighs as its true class (a distribution: its mean)",
+            ),
+            Argument(
+                "label_smoothing", "float", "0.0",
+                "share of the label spread evenly over the allowed classes, in [0, 1)",
+            ),
+            Argument("ignore_index", "int", "-100", "rows with this class index are dropped"),
+        ]  # fmt: skip
+        if loss.kind != "softmax":
+            own = [a for a in own if a.name != "label_smoothing"]
+    own.append(
+        Argument(
+            "reduction", 'Literal["mean", "sum", "none"]', '"mean"',
+            '"mean" = total / mass, "sum" = total = Σ weight·loss, "none" = one loss each',
+        )
+    )  # fmt: skip
+    return own
+
+
+def data(loss: Linked) -> list[Argument]:
+    """What comes with every batch besides prediction and target."""
+    return [
+        Argument(
+            "weight", "Tensor | None", "None",
+            "one weight per loss; 2 counts twice, 0 drops. The mass is the sum of the weights",
+        ),
+        Argument("mask", "Tensor | None", "None", "boolean, True keeps; dropped before the formula"),
+    ]  # fmt: skip
