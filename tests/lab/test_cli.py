@@ -1,5 +1,6 @@
 """The front door: quick, and clear about what it does not know."""
 
+import os
 import subprocess
 import sys
 
@@ -15,13 +16,19 @@ HEAVY = ("torch", "sklearn", "scipy", "matplotlib", "sympy", "numba", "jinja2")
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["compare", "--help"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    """Nothing beyond what `import lossmith` itself brings."""
     code = (
-        "import sys; from lossmith.lab.cli import main\n"
+        "import sys, lossmith; before = set(sys.modules); from lossmith.lab.cli import main\n"
         f"try: main({words!r})\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])"
+        f"print('loaded:', [name for name in {HEAVY!r} if name in set(sys.modules) - before])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("loaded: []\n")
 

@@ -13,6 +13,7 @@ from torch import nn
 
 import lossmith
 from lossmith.errors import InputError
+from lossmith.formula.record import Formula
 
 PROBABILITY = "probability"
 MARGIN = "margin"
@@ -24,7 +25,7 @@ class Candidate:
 
     name: str
     parameters: tuple[tuple[str, float], ...]
-    record: Any
+    record: Formula
 
     @property
     def spec(self) -> str:
@@ -47,14 +48,15 @@ class Candidate:
     @property
     def gives_probabilities(self) -> bool:
         """Whether softmax of the scores is what this loss trains."""
-        return bool(self.record.family == PROBABILITY)
+        return self.record.family == PROBABILITY
 
     def build(self) -> nn.Module:
         """Make the loss: called with scores (N, C) and classes (N,), it answers with the mean."""
-        if self.gives_probabilities:
-            made: nn.Module = getattr(lossmith, _class_name(self.name))(**dict(self.parameters))
-            return made
-        return lossmith.CrammerSinger(self.name, **dict(self.parameters))
+        given: dict[str, Any] = dict(self.parameters)
+        if not self.gives_probabilities:
+            return lossmith.CrammerSinger(self.name, **given)
+        made: nn.Module = getattr(lossmith, _class_name(self.name))(**given)
+        return made
 
     def over_margin(self, margin: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """Value and pull (minus the slope) for two classes, at each margin of the right one.
@@ -63,13 +65,13 @@ class Candidate:
         losses of a probability and losses of a margin share one axis: u = log sigmoid(m),
         and du/dm = sigmoid(-m).
         """
-        given = dict(self.parameters)
+        given: dict[str, Any] = dict(self.parameters)
         if not self.gives_probabilities:
-            value = self.record.evaluate(margin, order=0, **given)
-            return value, -self.record.evaluate(margin, order=1, **given)
+            value = lossmith.curve(self.record, margin, **given)
+            return value, -lossmith.curve(self.record, margin, order=1, **given)
         u = -np.logaddexp(0.0, -margin)
-        value = self.record.evaluate(u, order=0, **given)
-        return value, -self.record.evaluate(u, order=1, **given) / (1.0 + np.exp(margin))
+        value = lossmith.curve(self.record, u, **given)
+        return value, -lossmith.curve(self.record, u, order=1, **given) / (1.0 + np.exp(margin))
 
 
 def parse(texts: Sequence[str], baseline: str) -> list[Candidate]:
@@ -102,7 +104,7 @@ def _items(text: str) -> list[str]:
 def _read(item: str) -> Candidate:
     name, _, given = item.partition(":")
     name = name.strip().replace("-", "_")
-    record = lossmith.formula(name)
+    record = lossmith.formula_of(name)
     if record.family not in (PROBABILITY, MARGIN):
         raise InputError(
             f"{name} is a {record.family} loss, and this comparison trains a classifier: "
