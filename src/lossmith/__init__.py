@@ -1,52 +1,32 @@
 """Lossmith: loss functions for deep learning, each written once, as a formula.
 
-Functions and Modules are made from the records in `lossmith.formula`; editors read their
-signatures from the generated `__init__.pyi`.
+The public names are those of `lossmith.face.public`, loaded on first use so that the command line
+answers before torch is imported. Editors read them from the generated `__init__.pyi`.
 """
 
-from lossmith.errors import CacheWarning as CacheWarning
-from lossmith.errors import DeviceError as DeviceError
-from lossmith.errors import DtypeError as DtypeError
-from lossmith.errors import FormulaError as FormulaError
-from lossmith.errors import InputError as InputError
-from lossmith.errors import LabelError as LabelError
-from lossmith.errors import LossmithError as LossmithError
-from lossmith.errors import ParameterError as ParameterError
-from lossmith.errors import ShapeError as ShapeError
-from lossmith.errors import UnsupportedError as UnsupportedError
-from lossmith.face.catalogue import FUNCTIONS as _FUNCTIONS
-from lossmith.face.catalogue import MODULES as _MODULES
-from lossmith.face.inspect import Derivatives as Derivatives
-from lossmith.face.inspect import curve as curve
-from lossmith.face.inspect import derivatives as derivatives
-from lossmith.face.inspect import engine_for as engine_for
-from lossmith.face.inspect import formula_of as formula_of
-from lossmith.face.modules import Loss as Loss
-from lossmith.face.multiclass import CrammerSinger as CrammerSinger
-from lossmith.face.multiclass import OneVsRest as OneVsRest
-from lossmith.face.own import margin as margin
-from lossmith.face.own import probability as probability
-from lossmith.face.own import residual as residual
-from lossmith.formula import words as primitives
-from lossmith.formula.domain import Fraction as Fraction
-from lossmith.formula.domain import Interval as Interval
-from lossmith.formula.domain import NonNegative as NonNegative
-from lossmith.formula.domain import Positive as Positive
-from lossmith.formula.domain import Real as Real
-from lossmith.formula.record import Scale as Scale
+from typing import Any
 
 __version__ = "0.1.0"
 
-globals().update(_FUNCTIONS)
-globals().update(_MODULES)
 
-__all__ = [  # noqa: PLE0604 - the losses are listed by the ledger
-    *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),
-    *("LossmithError", "ParameterError", "ShapeError", "UnsupportedError"),
-    *("Fraction", "Interval", "NonNegative", "Positive", "Real", "Scale"),
-    *("residual", "margin", "probability", "primitives"),
-    *("Derivatives", "curve", "derivatives", "engine_for", "formula_of"),
-    *("Loss", "CrammerSinger", "OneVsRest"),
-    *_FUNCTIONS,
-    *_MODULES,
-]
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module 'lossmith' has no attribute {name!r}")
+    from lossmith.face import public
+
+    try:
+        value = getattr(public, name)
+    except AttributeError:
+        import difflib
+
+        near = difflib.get_close_matches(name, public.__all__, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise AttributeError(f"module 'lossmith' has no attribute {name!r}{hint}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    from lossmith.face import public
+
+    return sorted({*globals(), *public.__all__})

@@ -49,7 +49,7 @@ def describe(call: Call, count: int) -> str:
             f"({call.ignore_index}) or a mask."
         )
     if call.loss.classes:
-        row = t[place[0], :, *place[1:]].tolist() if place else []
+        row = t.movedim(1, -1)[place].tolist() if place else []
         return (
             f"{name}: the label distribution at row {list(place)} is {row}{more}; it must be "
             "non-negative and sum to 1."
@@ -61,6 +61,4 @@ def describe(call: Call, count: int) -> str:
         allowed = "outside [0, 1]"
     else:
         allowed = "not 0 or 1"
-    return (
-        f'{name}: {where} = {value} is {allowed}{more}. Labels of -1 and 1 need labels="signed".'
-    )
+    return f'{name}: {where} = {value} is {allowed}{more}. Labels of -1 and 1 need labels="signed".'

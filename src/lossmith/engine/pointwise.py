@@ -8,8 +8,9 @@ derivatives, which have backwards of their own: reverse, forward, double and hig
 from __future__ import annotations
 
 import linecache
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,8 +18,18 @@ from torch import Tensor
 from lossmith.engine.torch_math import NAMESPACE
 
 Expr = Any
+T = TypeVar("T")
 _EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
 _TRACED: dict[str, Any] = {}
+
+
+def constant_to_tracers(function: Callable[..., T]) -> Callable[..., T]:
+    """While `torch.compile` traces: run this function and take its result as given.
+
+    What `torch.compiler.assume_constant_result` does, without importing the compiler (a second).
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def register(key: str, expression: Expr, arguments: tuple[str, ...]) -> str:
@@ -35,7 +46,7 @@ def pointwise(key: str) -> Any:
     return _eager(key)
 
 
-@torch.compiler.assume_constant_result  # while tracing: run it, do not look inside
+@constant_to_tracers
 def _ready_for_tracers(key: str) -> bool:
     if key not in _TRACED:
         _TRACED[key] = _for_tracers(key)
@@ -59,7 +70,7 @@ def partials(key: str, order: int) -> Any:
     return run_text(key)
 
 
-@lru_cache(maxsize=None)
+@cache
 def run_text(key: str) -> Any:
     """The program of a registered expression over torch tensors."""
     from lossmith.formula.program import write
@@ -87,7 +98,7 @@ class _Psi(torch.autograd.Function):
         ctx.numbers = tuple(None if isinstance(a, Tensor) else a for a in inputs)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _eager(key: str) -> Any:
     """Every mode at every order: the derivative is again such an operation, made when asked for."""
     program = run_text(key)
@@ -153,5 +164,3 @@ def _refill(ctx: Any) -> list[Any]:
 def _fold(gradient: Tensor, like: Any) -> Tensor:
     """Sum a gradient over the dimensions along which its argument was broadcast."""
     return gradient.sum_to_size(like.shape) if gradient.shape != like.shape else gradient
-
-

@@ -7,68 +7,39 @@ A dropped element is replaced before the formula sees it, so nothing of it reach
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossmith.engine.plan import Call
-from lossmith.engine.pointwise import partials, pointwise, register
-from lossmith.formula.record import Formula
+from lossmith.engine.pointwise import constant_to_tracers, partials, pointwise, register
 from lossmith.link import chain
-from lossmith.link.links import through_margin
+from lossmith.link.links import FORMULAS, through_margin
 
 Psi = Callable[[Tensor], Tensor]
 _HARMLESS = 1.0  # what dropped elements are replaced with: every ψ is finite there (-1 for log p)
 
 
-@torch.compiler.assume_constant_result
-def _key(name: str, builtin: bool, through: bool) -> str:
-    """Register a formula's ψ (or ψ through the margin) and return its key."""
-    key = name + (":margin" if through else "")
-    if key not in _known:
-        formula = _formulas[name]
+@constant_to_tracers  # SymPy is not for them
+def registered(key: str, through: bool = False) -> str:
+    """Register ψ of a formula (or ψ through the margin) for `pointwise`, and return its name."""
+    formula = FORMULAS[key]
+    name = key + (":margin" if through else "")
+    if name not in _known:
         from lossmith.formula.calculus import base
 
         expression = through_margin(formula) if through else base(formula)
-        register(key, expression, ("u", *(p.name for p in formula.shape)))
-        _known.add(key)
-    return key
+        register(name, expression, ("u", *(p.name for p in formula.shape)))
+        _known.add(name)
+    return name
 
 
-_formulas: dict[str, Formula] = {}
 _known: set[str] = set()
 
 
-def identity(formula: Formula) -> str:
-    """A key that tells formulas apart: the name of a built-in, else name and derived content."""
-    if formula.builtin:
-        key = formula.name
-    else:
-        key = _fingerprints.get(formula) or _fingerprint(formula)
-    if key not in _formulas:
-        _formulas[key] = formula
-    return key
-
-
-_fingerprints: dict[Formula, str] = {}
-
-
-def _fingerprint(formula: Formula) -> str:
-    import sympy as sp
-
-    from lossmith.formula.calculus import base
-
-    text = sp.srepr(base(formula)) + repr(formula.parameters) + repr(formula.scale)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    _fingerprints[formula] = f"{formula.name}-{digest}"
-    return _fingerprints[formula]
-
-
-def _psi(call: Call, identity_key: str, through: bool = False) -> Psi:
-    operation = pointwise(_key(identity_key, call.loss.formula.builtin, through))
+def _psi(call: Call, through: bool = False) -> Psi:
+    operation = pointwise(registered(call.loss.key, through))
     parameters = call.shape_parameters
     return lambda u: operation.apply(u, *parameters)
 
@@ -77,7 +48,7 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def losses(call: Call, key: str) -> tuple[Tensor, Tensor | None]:
+def losses(call: Call) -> tuple[Tensor, Tensor | None]:
     """Losses before reduction, weights applied, 0 where dropped; and the weights (None: all 1)."""
     dtype = compute_dtype(call.prediction.dtype)
     z = call.prediction.to(dtype)
@@ -90,14 +61,14 @@ def losses(call: Call, key: str) -> tuple[Tensor, Tensor | None]:
         target, keep, weight = _class_target(call, dtype, keep, weight)
         if keep is not None:
             z = torch.where(keep.unsqueeze(1), z, 0.0)
-        raw = _CLASS_LINKS[call.loss.kind](call, z, target, key)
+        raw = _CLASS_LINKS[call.loss.kind](call, z, target)
     else:
         target = call.target.to(dtype)
         if keep is not None:
             z = torch.where(keep, z, _HARMLESS)
             target = torch.where(keep, target, _HARMLESS)
-        raw = _residual(call, z, target, key) if call.loss.kind == "residual" else _margin(
-            call, z, target, key
+        raw = (
+            _residual(call, z, target) if call.loss.kind == "residual" else _margin(call, z, target)
         )
     if keep is not None:
         raw = torch.where(keep, raw, 0.0)
@@ -110,18 +81,18 @@ def losses(call: Call, key: str) -> tuple[Tensor, Tensor | None]:
     return raw, None if weight is None else weight.expand(rows)
 
 
-def _residual(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
+def _residual(call: Call, z: Tensor, target: Tensor) -> Tensor:
     scale = call.scale
     if scale is None:
-        return _psi(call, key)(z - target)
+        return _psi(call)(z - target)
     record = call.loss.formula.scale
     power = record.power if record is not None else 0
-    value = _psi(call, key)((z - target) / scale)
+    value = _psi(call)((z - target) / scale)
     return value * scale**power if power else value
 
 
-def _margin(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
-    psi = _psi(call, key)
+def _margin(call: Call, z: Tensor, target: Tensor) -> Tensor:
+    psi = _psi(call)
     if call.signed:
         return psi(target * z) * (1.0 if call.alpha is None else _side(call, target > 0))
     if not call.target.is_floating_point():
@@ -141,7 +112,9 @@ def _part(psi: Psi, u: Tensor, share: Tensor, harmless: float = _HARMLESS) -> Te
     """share · ψ(u), where a share of 0 is nothing at all, also beside an infinite ψ."""
     some = share != 0
     stay = some | torch.isnan(u)  # a NaN score counts whatever its share
-    return torch.where(stay, torch.where(some, share, 1.0) * psi(torch.where(stay, u, harmless)), 0.0)
+    return torch.where(
+        stay, torch.where(some, share, 1.0) * psi(torch.where(stay, u, harmless)), 0.0
+    )
 
 
 def _class_target(
@@ -173,16 +146,16 @@ def _onehot(target: Tensor, like: Tensor) -> Tensor:
     return target.unsqueeze(1) == classes.view((1, -1) + (1,) * (like.dim() - 2))
 
 
-def _softmax(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
+def _softmax(call: Call, z: Tensor, target: Tensor) -> Tensor:
     if call.hard and not call.label_smoothing:
         hot = _onehot(target, z)
         others = torch.where(hot, -torch.inf, z)
         alone = others.detach().amax(1) == -torch.inf  # every other class is forbidden
         rest = torch.logsumexp(torch.where(alone.unsqueeze(1), 0.0, others), 1)
         margin = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1) - torch.where(alone, -1e4, rest)
-        return _psi(call, key, through=True)(margin)
+        return _psi(call, through=True)(margin)
     u = torch.log_softmax(z, 1)
-    return _part(_psi(call, key), u, _share(call, z, target), -1.0).sum(1)
+    return _part(_psi(call), u, _share(call, z, target), -1.0).sum(1)
 
 
 def _share(call: Call, z: Tensor, target: Tensor) -> Tensor:
@@ -195,7 +168,7 @@ def _share(call: Call, z: Tensor, target: Tensor) -> Tensor:
     return share
 
 
-def softmax_derivatives(call: Call, key: str) -> tuple[Tensor, Tensor]:
+def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     """Gradient and Hessian diagonal of the unreduced loss, by link/chain.py."""
     z = call.prediction.to(compute_dtype(call.prediction.dtype))
     rows = z.shape[:1] + z.shape[2:]
@@ -209,8 +182,10 @@ def softmax_derivatives(call: Call, key: str) -> tuple[Tensor, Tensor]:
     u = torch.log_softmax(z, 1)
     p = u.exp()
     u = torch.where(share != 0, u, -1.0)
-    key = _key(key, call.loss.formula.builtin, False)
-    slope, curvature = (share * partials(key, order)(u, *call.shape_parameters)[0] for order in (1, 2))
+    key = registered(call.loss.key)
+    slope, curvature = (
+        share * partials(key, order)(u, *call.shape_parameters)[0] for order in (1, 2)
+    )
     if weight is not None:
         slope, curvature = slope * weight.unsqueeze(1), curvature * weight.unsqueeze(1)
     gradient = chain.softmax_gradient(slope, p)
@@ -221,8 +196,8 @@ def softmax_derivatives(call: Call, key: str) -> tuple[Tensor, Tensor]:
     return gradient, hessian
 
 
-def _crammer_singer(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
-    psi = _psi(call, key)
+def _crammer_singer(call: Call, z: Tensor, target: Tensor) -> Tensor:
+    psi = _psi(call)
     if call.hard:
         hot = _onehot(target, z)
         rival = torch.where(hot, -torch.inf, z).max(1).values
@@ -233,8 +208,8 @@ def _crammer_singer(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
     return _part(psi, z - torch.where(own, second, first.values), target).sum(1)
 
 
-def _one_vs_rest(call: Call, z: Tensor, target: Tensor, key: str) -> Tensor:
-    psi = _psi(call, key)
+def _one_vs_rest(call: Call, z: Tensor, target: Tensor) -> Tensor:
+    psi = _psi(call)
     if call.hard:
         return psi(torch.where(_onehot(target, z), z, -z)).sum(1)
     return (_part(psi, z, target) + _part(psi, -z, 1 - target)).sum(1)

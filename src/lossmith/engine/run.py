@@ -22,12 +22,11 @@ _FIELDS = ("prediction", "target", "weight", "mask", "class_weight")
 
 def reduce(call: Call, reduction: Reduction) -> Tensor:
     """The loss of a call: total / mass, total, or one value per element (row)."""
-    key = reference.identity(call.loss.formula)
     if why_not_cpu(call) is None:
         if reduction == "none":
-            return _values(call, key)
-        return _total(call, key, reduction == "mean")[0]
-    losses, weight = _reference(call, key)
+            return _values(call)
+        return _total(call, reduction == "mean")[0]
+    losses, weight = _reference(call)
     if reduction == "none":
         return losses
     total, mass = _sum(losses, weight)
@@ -36,14 +35,13 @@ def reduce(call: Call, reduction: Reduction) -> Tensor:
 
 def pair(call: Call) -> tuple[Tensor, Tensor]:
     """(total, mass) of a call: pairs of micro-batches and ranks add up."""
-    key = reference.identity(call.loss.formula)
     if why_not_cpu(call) is None:
-        total, mass = _total(call, key, False)
+        total, mass = _total(call, False)
         return total, torch.tensor(mass, dtype=total.dtype)
-    return _sum(*_reference(call, key))
+    return _sum(*_reference(call))
 
 
-def _reference(call: Call, key: str) -> tuple[Tensor, Tensor | None]:
+def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
     if (
         not torch.compiler.is_compiling()
         and type(call.target) is Tensor
@@ -54,7 +52,7 @@ def _reference(call: Call, key: str) -> tuple[Tensor, Tensor | None]:
         bad = labels.refused(call)  # on other devices this would wait for the device
         if bad is not None and bad.any():
             raise LabelError(labels.describe(call, int(bad.sum())))
-    return reference.losses(call, key)
+    return reference.losses(call)
 
 
 def _sum(losses: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -71,12 +69,12 @@ def _divide(total: Tensor, mass: Tensor) -> Tensor:
     return torch.where(empty, total * 0.0, total / torch.where(empty, 1.0, mass))
 
 
-def _total(call: Call, key: str, mean: bool) -> tuple[Tensor, float]:
+def _total(call: Call, mean: bool) -> tuple[Tensor, float]:
     if call.prediction.requires_grad and torch.is_grad_enabled():
         box: list[float] = []
-        total = _Reduced.apply(call.prediction, call, key, mean, box)
+        total = _Reduced.apply(call.prediction, call, mean, box)
         return total, box[0]
-    result = launch.run(call, key, "total", 1.0)
+    result = launch.run(call, "total", 1.0)
     return _scalar(call, result.total * _share(mean, result.mass)), result.mass
 
 
@@ -134,65 +132,64 @@ class _Reduced(torch.autograd.Function):
     """The total (or mean) of a call, its gradient made in the same pass."""
 
     @staticmethod
-    def forward(ctx: Any, prediction: Tensor, call: Call, key: str, mean: bool, box: Any) -> Tensor:
+    def forward(ctx: Any, prediction: Tensor, call: Call, mean: bool, box: Any) -> Tensor:
         known = mean and _known_mass(call)
         count = call.prediction.numel()
         ahead = (1.0 / count if count else 0.0) if known else 1.0
-        result = launch.run(call, key, "total+gradient", _slope_scale(call) * ahead)
+        result = launch.run(call, "total+gradient", _slope_scale(call) * ahead)
         box.append(result.mass)
         share = _share(mean, result.mass)
         _strip(ctx, call)
-        ctx.key, ctx.share = key, share
+        ctx.share = share
         ctx.gradient, ctx.remaining = result.gradient, (1.0 if known else share)
         return _scalar(call, result.total * share)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         if not _plain_backward():
-            return _differentiable(ctx, upstream, reduced=True), None, None, None, None
+            return _differentiable(ctx, upstream, reduced=True), None, None, None
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:  # a second backward
             call = _restore(ctx)
             factor = _slope_scale(call)
-            gradient = launch.run(call, ctx.key, "total+gradient", factor).gradient
+            gradient = launch.run(call, "total+gradient", factor).gradient
             step = ctx.share * upstream.item()
         else:
             step = ctx.remaining * upstream.item()
         if step != 1.0:
             gradient.mul_(step)  # our own buffer, nobody has seen it yet
-        return gradient, None, None, None, None
+        return gradient, None, None, None
 
 
 class _Values(torch.autograd.Function):
     """One loss per element (row); the backward computes slopes again instead of keeping them."""
 
     @staticmethod
-    def forward(ctx: Any, prediction: Tensor, call: Call, key: str) -> Tensor:
+    def forward(ctx: Any, prediction: Tensor, call: Call) -> Tensor:
         _strip(ctx, call)
-        ctx.key = key
-        values = launch.run(call, key, "values", _value_scale(call)).values
+        values = launch.run(call, "values", _value_scale(call)).values
         return values  # type: ignore[return-value]
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         if not _plain_backward():
-            return _differentiable(ctx, upstream, reduced=False), None, None
+            return _differentiable(ctx, upstream, reduced=False), None
         call = _restore(ctx)
-        result = launch.run(call, ctx.key, "gradient", _slope_scale(call), upstream)
-        return result.gradient, None, None
+        result = launch.run(call, "gradient", _slope_scale(call), upstream)
+        return result.gradient, None
 
 
-def _values(call: Call, key: str) -> Tensor:
+def _values(call: Call) -> Tensor:
     if call.prediction.requires_grad and torch.is_grad_enabled():
-        return _Values.apply(call.prediction, call, key)
-    return launch.run(call, key, "values", _value_scale(call)).values  # type: ignore[return-value]
+        return _Values.apply(call.prediction, call)
+    return launch.run(call, "values", _value_scale(call)).values  # type: ignore[return-value]
 
 
 def _differentiable(ctx: Any, upstream: Tensor, *, reduced: bool) -> Tensor:
     """The gradient as a graph, to any order, from the reference engine."""
     call = _restore(ctx)
     with torch.enable_grad():
-        losses, _ = reference.losses(call, ctx.key)
+        losses, _ = reference.losses(call)
         out = losses.sum() * ctx.share if reduced else losses
         (gradient,) = torch.autograd.grad(out, call.prediction, upstream, create_graph=True)
     return gradient

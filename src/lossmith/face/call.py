@@ -54,9 +54,7 @@ def elementwise(
             f"{name}: alpha = {alpha!r} is outside [0, 1]. It is the weight of the positive class "
             "(the negative class gets 1 - alpha); None weights both by 1."
         )
-    return Call(
-        loss, prediction, target, parameters, weight, mask, labels == "signed", alpha
-    )
+    return Call(loss, prediction, target, parameters, weight, mask, labels == "signed", alpha)
 
 
 def classes(

@@ -112,7 +112,7 @@ def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor
         len(shape) == len(rows) and all(a in (1, b) for a, b in zip(shape, rows, strict=True))
     ):
         raise ShapeError(
-            f"{name}: {argument} has shape {shape} but there is one loss for each of {tuple(rows)}. "
+            f"{name}: {argument} has shape {shape} but the losses have {tuple(rows)}. "
             f"Give one number for each, or a size of 1 in the dimensions along which it repeats."
         )
 
@@ -127,7 +127,7 @@ def reduction(name: str, value: Any) -> None:
 
 
 def parameter(name: str, spec: Parameter, value: Any, prediction: Tensor) -> Any:
-    """A number inside its domain, or a tensor on the right device (kept as it is, to be learned)."""
+    """A number inside its domain, or a tensor on the right device, kept as it is."""
     if isinstance(value, Tensor):
         if not value.is_floating_point():
             raise ParameterError(

@@ -33,28 +33,31 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
         checked = f"_elementwise(_loss, {word}, target, {given}, weight, mask)"
     arguments = source(loss)
     total_arguments = source(loss, reduction=False)
+    # Everything used is a closure variable: tracers look up globals in the module by its name.
     text = (
-        f"def {loss.name}({arguments}):\n"
+        "def make(_loss, _classes, _elementwise, _reduce, _pair, _reduction, _REDUCTIONS):\n"
+        f"  def {loss.name}({arguments}):\n"
         f"    if reduction not in _REDUCTIONS: _reduction({loss.name!r}, reduction)\n"
         f"    return _reduce({checked}, reduction)\n"
-        f"def total({total_arguments}):\n"
+        f"  def total({total_arguments}):\n"
         f"    return _pair({checked})\n"
-        f"def check({total_arguments}):\n"
+        f"  def check({total_arguments}):\n"
         f"    return {checked}\n"
+        f"  return {loss.name}, total, check\n"
     )
-    scope: dict[str, Any] = {
-        "_loss": loss, "_classes": call.classes, "_elementwise": call.elementwise,
-        "_reduce": run.reduce, "_pair": run.pair, "_reduction": checks.reduction,
-        "_REDUCTIONS": checks.REDUCTIONS, "__name__": module,
-    }  # fmt: skip
+    scope: dict[str, Any] = {"__name__": module}
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
-    function, total = scope[loss.name], scope["total"]
+    function, total, check = scope["make"](
+        loss, call.classes, call.elementwise, run.reduce, run.pair, checks.reduction,
+        checks.REDUCTIONS,
+    )  # fmt: skip
+    function.__qualname__ = loss.name
     function.__doc__ = describe.docstring(loss, module=False)
     total.__qualname__ = f"{loss.name}.total"
     total.__doc__ = f"(total, mass) of {loss.name}: Σ weight·loss and Σ weight. Pairs add."
     function.total, function.loss, function.formula = total, loss, loss.formula
-    function.check = scope["check"]  # the checked call, for those who look into it
-    return function  # type: ignore[no-any-return]
+    function.check = check  # the checked call, for those who look into it
+    return function
 
 
 def source(loss: Linked, *, reduction: bool = True, types: bool = False) -> str:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from lossmith.engine import choose, reference
 from lossmith.engine.plan import Call
-from lossmith.engine.pointwise import partials, register
+from lossmith.engine.pointwise import partials
 from lossmith.errors import InputError
 from lossmith.face.modules import Loss
 from lossmith.formula import ledger
 from lossmith.formula.record import Formula
+from lossmith.link.links import link
 
 
 def formula_of(loss: Any) -> Formula:
@@ -48,16 +49,13 @@ def curve(loss: Any, u: Any, order: int = 0, **parameters: float) -> Any:
     Errors:
         ParameterError for a parameter that is unknown or outside its domain.
     """
-    from lossmith.formula.calculus import base
-
     record = formula_of(loss)
     values = record.bind(parameters)
-    names = ("u", *(p.name for p in record.shape))
-    key = register(reference.identity(record), base(record), names)
+    key = reference.registered(link(record).key)
     x = torch.as_tensor(np.asarray(u, dtype=np.float64))
     scale = values[record.scale.name] if record.scale else 1.0
     power = record.scale.power if record.scale else 0
-    (result,) = partials(key, order)(x / scale, *(values[n] for n in names[1:]))
+    (result,) = partials(key, order)(x / scale, *(values[p.name] for p in record.shape))
     return (result * scale ** (power - order)).numpy()
 
 
@@ -83,13 +81,12 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
         InputError as the loss itself raises.
     """
     call = _call(loss, prediction.detach(), target, settings)
-    key = reference.identity(call.loss.formula)
     with torch.enable_grad():
         call.prediction = call.prediction.to(reference.compute_dtype(prediction.dtype))
         z = call.prediction.requires_grad_()
-        value, _ = reference.losses(call, key)
+        value, _ = reference.losses(call)
         if call.loss.kind == "softmax":
-            gradient, hessian = reference.softmax_derivatives(call, key)
+            gradient, hessian = reference.softmax_derivatives(call)
             return Derivatives(value.detach(), gradient.detach(), hessian.detach())
         (gradient,) = torch.autograd.grad(value.sum(), z, create_graph=True)
         # One score per u and slope: the Hessian is diagonal. Rows of scores have a block each.
@@ -113,7 +110,7 @@ def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any
         settings = {k: v for k, v in loss.given().items() if k != "reduction"} | settings
     if not hasattr(function, "check"):
         raise InputError(f"{loss!r} is no loss of Lossmith; give a function or a Module.")
-    return function.check(prediction, target, **settings)  # type: ignore[no-any-return]
+    return function.check(prediction, target, **settings)
 
 
 def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -> str:

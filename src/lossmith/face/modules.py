@@ -24,7 +24,9 @@ class Loss(nn.Module):
         super().__init__()
         checks.reduction(self.loss.name, settings.get("reduction", "mean"))
         for name, value in settings.items():
-            if isinstance(value, Tensor) and (value.requires_grad or isinstance(value, nn.Parameter)):
+            if isinstance(value, Tensor) and (
+                value.requires_grad or isinstance(value, nn.Parameter)
+            ):
                 learned = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach())
                 self.register_parameter(name, learned)
             elif isinstance(value, Tensor):
@@ -36,7 +38,7 @@ class Loss(nn.Module):
     @property
     def loss(self) -> Linked:
         """Formula and link."""
-        return self.function.loss  # type: ignore[no-any-return]
+        return self.function.loss
 
     def _check(self, name: str, value: Any) -> None:
         for parameter in self.loss.formula.parameters:
@@ -48,17 +50,25 @@ class Loss(nn.Module):
         return {name: getattr(self, name) for name in self.settings}
 
     def forward(
-        self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
         """The reduced loss of a batch."""
-        return self.function(prediction, target, weight=weight, mask=mask, **self.given())  # type: ignore[no-any-return]
+        return self.function(prediction, target, weight=weight, mask=mask, **self.given())
 
     def total(
-        self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
         given = {k: v for k, v in self.given().items() if k != "reduction"}
-        return self.function.total(prediction, target, weight=weight, mask=mask, **given)  # type: ignore[no-any-return]
+        return self.function.total(prediction, target, weight=weight, mask=mask, **given)
 
     def extra_repr(self) -> str:
         """Settings, as the constructor takes them."""
@@ -77,7 +87,7 @@ def _short(value: Any) -> str:
 
 
 def _rebuild(function: Any, settings: dict[str, Any]) -> Loss:
-    return function.Module(**settings)  # type: ignore[no-any-return]
+    return function.Module(**settings)
 
 
 def class_name(name: str) -> str:
@@ -90,9 +100,8 @@ def make(function: Any, module: str) -> type[Loss]:
     loss: Linked = function.loss
     own, options = signature.parameters(loss), signature.options(loss)
     names = tuple(a.name for a in [*own, *options])
-    arguments = ", ".join(
-        ["self", *(f"{a.name}={a.default}" for a in own), "*" if own else "*", *(f"{a.name}={a.default}" for a in options)]
-    )
+    given = [f"{a.name}={a.default}" for a in own]
+    arguments = ", ".join(["self", *given, "*", *(f"{a.name}={a.default}" for a in options)])
     passed = ", ".join(f"{n}={n}" for n in names)
     scope: dict[str, Any] = {"Loss": Loss, "__name__": module}
     text = f"def __init__({arguments}):\n    Loss.__init__(self, {passed})\n"
@@ -110,5 +119,3 @@ def make(function: Any, module: str) -> type[Loss]:
     )
     function.Module = made
     return made
-
-

@@ -21,8 +21,8 @@ def _margin_formula(owner: str, loss: Any) -> Formula:
         formula = getattr(linked, "formula", None)
     if not isinstance(formula, Formula) or formula.family != "margin":
         raise InputError(
-            f"{owner} needs a margin loss, got {loss!r}. Give a name such as 'hinge', or a function "
-            "such as lossmith.ramp; `lossmith list` shows the margin family."
+            f"{owner} needs a margin loss, got {loss!r}. Give a name such as 'hinge', or a "
+            "function such as lossmith.ramp; `lossmith list` shows the margin family."
         )
     return formula
 

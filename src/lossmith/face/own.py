@@ -1,10 +1,10 @@
 """A person's own loss, by the same door as ours: decorate a function of u, get function and Module.
 
-    @lossmith.residual
-    def capped(u, c: lossmith.Positive = 1.0):
-        return lossmith.primitives.where(abs(u) <= c, u**2 / 2, c**2 / 2)
+@lossmith.residual
+def capped(u, c: lossmith.Positive = 1.0):
+    return lossmith.primitives.where(abs(u) <= c, u**2 / 2, c**2 / 2)
 
-    capped(prediction, target, c=2.0);   capped.Module(c=2.0);   capped.formula
+capped(prediction, target, c=2.0);   capped.Module(c=2.0);   capped.formula
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _door(kind: record.Family) -> Callable[..., Any]:
 
         base(made)  # whatever is wrong with the formula is said here, at its definition
         face = functions.make(link(made), function.__module__)
-        face.__qualname__ = function.__qualname__  # type: ignore[attr-defined]
+        face.__qualname__ = function.__qualname__
         modules.make(face, function.__module__)
         return face
 

@@ -34,14 +34,17 @@ def parameters(loss: Linked) -> list[Argument]:
     """The formula's own parameters."""
     return [
         Argument(
-            p.name, "float | Tensor", repr(p.default), f"in {p.domain}" + (f"; {p.why}" if p.why else "")
+            p.name,
+            "float | Tensor",
+            repr(p.default),
+            f"in {p.domain}" + (f"; {p.why}" if p.why else ""),
         )
         for p in loss.formula.parameters
     ]
 
 
 def options(loss: Linked) -> list[Argument]:
-    """What is settled once for a loss: the Module's constructor takes these after the parameters."""
+    """What is settled once for a loss: a Module's constructor takes these after the parameters."""
     own: list[Argument] = []
     if loss.kind == "margin":
         own.append(
@@ -88,5 +91,5 @@ def data(loss: Linked) -> list[Argument]:
             "weight", "Tensor | None", "None",
             "one weight per loss; 2 counts twice, 0 drops. The mass is the sum of the weights",
         ),
-        Argument("mask", "Tensor | None", "None", "boolean, True keeps; dropped before the formula"),
+        Argument("mask", "Tensor | None", "None", "True keeps; dropped before the formula"),
     ]  # fmt: skip

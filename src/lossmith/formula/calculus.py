@@ -26,7 +26,9 @@ def symbol(name: str, positive: bool) -> Expr:
 
 def symbols(formula: Formula) -> dict[str, Expr]:
     """The symbols of every parameter, scale included."""
-    return {p.name: symbol(p.name, p.domain.low >= 0 and 0 not in p.domain) for p in formula.parameters}
+    return {
+        p.name: symbol(p.name, p.domain.low >= 0 and 0 not in p.domain) for p in formula.parameters
+    }
 
 
 @lru_cache(maxsize=512)
@@ -57,7 +59,9 @@ def base(formula: Formula) -> Expr:
 def _check(formula: Formula, expression: Expr, arguments: set[Expr]) -> None:
     name = formula.name
     if not isinstance(expression, sp.Expr):
-        raise FormulaError(f"{name}: the formula is {expression!s}, not a number; compare with where().")
+        raise FormulaError(
+            f"{name}: the formula is {expression!s}, not a number; compare with where()."
+        )
     free = expression.free_symbols - arguments - {U}
     if free:
         listed = ", ".join(sorted(map(str, free)))
@@ -104,7 +108,7 @@ def curvature(formula: Formula) -> Expr:
 
 
 def scaled(formula: Formula, order: int = 0) -> Expr:
-    """The order-th derivative of ψ(r) = s^power ψ₀(r/s) as one expression in u: for people to read."""
+    """The order-th derivative of ψ(r) = s^power ψ₀(r/s) as one expression in u, for people."""
     expression = base(formula)
     for _ in range(order):
         expression = derivative(expression, "u")

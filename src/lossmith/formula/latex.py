@@ -35,13 +35,13 @@ _LATEX = {
 }
 
 
-class _Printer(LatexPrinter):  # type: ignore[misc]
+class _Printer(LatexPrinter):
     def _print_PrimitiveBase(self, e: Expr, exp: str | None = None) -> str:
         text = _LATEX[type(e).__name__].format(*(self._print(a) for a in e.args))
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
-class _TextPrinter(sp.printing.str.StrPrinter):  # type: ignore[misc]
+class _TextPrinter(sp.printing.str.StrPrinter):
     """One line of plain text, for the terminal."""
 
     _NAMES = {  # noqa: RUF012 - a constant table

@@ -18,7 +18,7 @@ def zero_one(u: Expr) -> Expr:
 
 @margin(cite="Cortes & Vapnik 1995, doi:10.1007/BF00994018; Gentile & Warmuth 1999")
 def hinge(u: Expr) -> Expr:
-    """The support vector machine's loss: right by less than 1 still costs, right by more is free."""
+    """The support vector machine's loss: right by less than 1 still costs, by more is free."""
     return w.where(u < 1, 1 - u, 0)
 
 
@@ -31,18 +31,16 @@ def squared_hinge(u: Expr) -> Expr:
 @margin(cite="Rennie & Srebro 2005 (gamma = 1); Shalev-Shwartz & Zhang 2013, JMLR 14:567, eq. 5")
 def smoothed_hinge(
     u: Expr,
-    gamma: Annotated[Positive, "Rennie & Srebro's"] = 1.0,  # type: ignore[valid-type]
+    gamma: Annotated[Positive, "Rennie & Srebro's"] = 1.0,
 ) -> Expr:
     """Hinge with its corner rounded over a width gamma: for solvers that need a smooth slope."""
-    return w.where(
-        u < 1 - gamma, 1 - u - gamma / 2, w.where(u < 1, (1 - u) ** 2 / (2 * gamma), 0)
-    )
+    return w.where(u < 1 - gamma, 1 - u - gamma / 2, w.where(u < 1, (1 - u) ** 2 / (2 * gamma), 0))
 
 
 @margin(cite="Collobert et al. 2006, doi:10.1145/1143844.1143870; Wu & Liu 2007")
 def ramp(
     u: Expr,
-    s: Annotated[BelowOne, "the loss is capped at 2, as in the paper's experiments"] = -1.0,  # type: ignore[valid-type]
+    s: Annotated[BelowOne, "the loss is capped at 2, as in the paper's experiments"] = -1.0,
 ) -> Expr:
     """Hinge with a cap: min(1 - s, max(0, 1 - u)). A wrong label cannot pull without limit.
 
@@ -74,7 +72,7 @@ def exponential(u: Expr) -> Expr:
 
 @margin(cite="Zhang 2004, doi:10.1214/aos/1079120130; scikit-learn's modified_huber")
 def modified_huber(u: Expr) -> Expr:
-    """Squared hinge that turns linear below -1: smooth, tolerant of outliers, gives probabilities."""
+    """Squared hinge, linear below -1: smooth, tolerant of outliers, gives probabilities."""
     return w.where(u < -1, -4 * u, w.where(u < 1, (1 - u) ** 2, 0))
 
 
@@ -92,7 +90,7 @@ def sigmoid_loss(u: Expr) -> Expr:
 
 @margin(cite="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2")
 def brier(u: Expr) -> Expr:
-    """(1 - σ(u))²: L2 after a sigmoid. Proper and bounded; its slope dies where it is most wrong."""
+    """(1 - σ(u))²: L2 after a sigmoid. Proper, bounded; its slope dies where it is most wrong."""
     return w.sigmoid(-u) ** 2
 
 
@@ -103,7 +101,7 @@ def brier(u: Expr) -> Expr:
 )
 def binary_focal(
     u: Expr,
-    gamma: Annotated[NonNegative, "the paper's best, table 1b"] = 2.0,  # type: ignore[valid-type]
+    gamma: Annotated[NonNegative, "the paper's best, table 1b"] = 2.0,
 ) -> Expr:
     """Cross-entropy turned down by (1 - p)^gamma where it is already easy: for rare positives."""
     return w.sigmoid(-u) ** gamma * w.softplus(-u)

@@ -17,7 +17,7 @@ from sympy.core.function import ArgumentIndexError
 Expr = Any  # SymPy ships no types; expressions are opaque to the type checker
 
 
-class PrimitiveBase(sp.Function):  # type: ignore[misc]
+class PrimitiveBase(sp.Function):
     """A named real function that engines implement under the same name.
 
     (SymPy's printers pass over classes between a function and `Function`, unless named ...Base.)

@@ -22,7 +22,7 @@ def cross_entropy(u: Expr) -> Expr:
 @probability(cite="Lin et al. 2017, doi:10.1109/ICCV.2017.324, eq. 4, on softmax probabilities")
 def focal(
     u: Expr,
-    gamma: Annotated[NonNegative, "the paper's best, table 1b"] = 2.0,  # type: ignore[valid-type]
+    gamma: Annotated[NonNegative, "the paper's best, table 1b"] = 2.0,
 ) -> Expr:
     """(1 - p)^gamma times cross-entropy: easy examples step back, hard and rare ones count."""
     return -u * w.complement(u) ** gamma
@@ -31,7 +31,7 @@ def focal(
 @probability(cite="Zhang & Sabuncu 2018, arXiv:1805.07836, eq. 6")
 def generalized_cross_entropy(
     u: Expr,
-    q: Annotated[UpToOne, "the paper's choice for label noise"] = 0.7,  # type: ignore[valid-type]
+    q: Annotated[UpToOne, "the paper's choice for label noise"] = 0.7,
 ) -> Expr:
     """(1 - p^q) / q: between cross-entropy (q → 0) and mean absolute error (q = 1).
 
@@ -43,7 +43,7 @@ def generalized_cross_entropy(
 @probability(cite="Leng et al. 2022, arXiv:2204.12511, eq. 6")
 def poly1(
     u: Expr,
-    epsilon: Annotated[Real, "the paper's choice for ImageNet is 1 to 2"] = 1.0,  # type: ignore[valid-type]
+    epsilon: Annotated[Real, "the paper's choice for ImageNet is 1 to 2"] = 1.0,
 ) -> Expr:
     """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number."""
     return -u + epsilon * w.complement(u)

@@ -19,7 +19,7 @@ from lossmith.formula.calculus import polish
 Expr = Any
 
 
-class _Printer(PythonCodePrinter):  # type: ignore[misc]
+class _Printer(PythonCodePrinter):
     def _call(self, name: str, *arguments: Expr) -> str:
         return f"{name}({', '.join(self._print(a) for a in arguments)})"
 

@@ -129,7 +129,7 @@ def fair(u: Expr) -> Expr:
 )
 def pinball(
     u: Expr,
-    tau: Annotated[Fraction, "the median"] = 0.5,  # type: ignore[valid-type]
+    tau: Annotated[Fraction, "the median"] = 0.5,
 ) -> Expr:
     """Quantile regression: its minimiser is the tau-quantile of the target.
 
@@ -141,7 +141,7 @@ def pinball(
 @residual(cite="Newey & Powell 1987, doi:10.2307/1911031")
 def expectile(
     u: Expr,
-    tau: Annotated[Fraction, "the mean"] = 0.5,  # type: ignore[valid-type]
+    tau: Annotated[Fraction, "the mean"] = 0.5,
 ) -> Expr:
     """Asymmetric squares: its minimiser is the tau-expectile; a smooth cousin of the quantile."""
     return w.where(u <= 0, tau * u**2, (1 - tau) * u**2)
@@ -150,7 +150,7 @@ def expectile(
 @residual(cite="Vapnik 1995, doi:10.1007/978-1-4757-2440-0, sec. 6.1; support vector regression")
 def epsilon_insensitive(
     u: Expr,
-    epsilon: Annotated[NonNegative, "scikit-learn's SGDRegressor and SVR"] = 0.1,  # type: ignore[valid-type]
+    epsilon: Annotated[NonNegative, "scikit-learn's SGDRegressor and SVR"] = 0.1,
 ) -> Expr:
     """Absolute error outside a tube: residuals within epsilon cost nothing."""
     return w.where(abs(u) <= epsilon, 0, abs(u) - epsilon)
@@ -159,7 +159,7 @@ def epsilon_insensitive(
 @residual(cite="Vapnik 1995, doi:10.1007/978-1-4757-2440-0, sec. 6.1")
 def squared_epsilon_insensitive(
     u: Expr,
-    epsilon: Annotated[NonNegative, "scikit-learn's SGDRegressor and LinearSVR"] = 0.1,  # type: ignore[valid-type]
+    epsilon: Annotated[NonNegative, "scikit-learn's SGDRegressor and LinearSVR"] = 0.1,
 ) -> Expr:
     """Squared error outside a tube: smooth at its edge, strict on large residuals."""
     return w.where(abs(u) <= epsilon, 0, (abs(u) - epsilon) ** 2)
@@ -171,10 +171,12 @@ def squared_epsilon_insensitive(
 )
 def barron(
     u: Expr,
-    alpha: Annotated[Real, "between square and Cauchy: the smooth L1 (Charbonnier)"] = 1.0,  # type: ignore[valid-type]
+    alpha: Annotated[Real, "between square and Cauchy: the smooth L1 (Charbonnier)"] = 1.0,
 ) -> Expr:
-    """One family from squared error (alpha = 2) over pseudo-Huber (1), Cauchy (0),
-    Geman-McClure (-2) towards Welsch (alpha → -∞): tune robustness with one number.
+    """One family of robust losses, tuned by one number.
+
+    From squared error (alpha = 2) over pseudo-Huber (1), Cauchy (0) and Geman-McClure (-2) towards
+    Welsch (alpha → -∞).
     """
     b = abs(alpha - 2)
     general = b / 2 * w.boxcox1p(u / w.sqrt(b), alpha / 2)

@@ -9,7 +9,8 @@ Writing a = ∂loss/∂u and b = ∂²loss/∂u² (weights of soft targets inclu
               H v = (b ⊙ δu - p Σ(b ⊙ δu)) - A·(p ⊙ (v - p·v)),  δu = v - p·v
     one row of scores that picks two entries (Crammer-Singer): +a at the class, -a at its rival
 
-A scale s of the residual, ψ(r) = s^power ψ₀(r/s), multiplies ψ₀' by s^(power-1), ψ₀'' by s^(power-2).
+A scale s of the residual, ψ(r) = s^power ψ₀(r/s), multiplies ψ₀' by s^(power-1) and ψ₀'' by
+s^(power-2).
 """
 
 from __future__ import annotations

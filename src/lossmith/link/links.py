@@ -12,22 +12,33 @@ distribution q over classes.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lossmith.formula.record import Formula
 
 Kind = Literal["residual", "margin", "softmax", "crammer_singer", "one_vs_rest"]
-FAMILY_LINK: dict[str, Kind] = {"residual": "residual", "margin": "margin", "probability": "softmax"}
+FAMILY_LINK: dict[str, Kind] = {
+    "residual": "residual",
+    "margin": "margin",
+    "probability": "softmax",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """A formula and the link that feeds it: what a loss is, before options and data."""
+    """A formula and the link that feeds it: what a loss is, before options and data.
+
+    `key` tells formulas apart across calls and processes: the name of a built-in, and for a
+    person's own formula its name with a hash of its derived content, so that an edited formula
+    never meets a kernel of its former self.
+    """
 
     formula: Formula
     kind: Kind
     name: str
+    key: str
 
     @property
     def classes(self) -> bool:
@@ -40,7 +51,21 @@ def link(formula: Formula, kind: Kind | None = None) -> Linked:
     own = FAMILY_LINK[formula.family]
     kind = kind or own
     name = formula.name if kind == own else f"{kind}_{formula.name}"
-    return Linked(formula, kind, name)
+    key = formula.name if formula.builtin else _fingerprint(formula)
+    FORMULAS[key] = formula
+    return Linked(formula, kind, name, key)
+
+
+FORMULAS: dict[str, Formula] = {}
+
+
+def _fingerprint(formula: Formula) -> str:
+    import sympy as sp
+
+    from lossmith.formula.calculus import base
+
+    text = sp.srepr(base(formula)) + repr(formula.parameters) + repr(formula.scale)
+    return f"{formula.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def through_margin(formula: Formula) -> Any:
@@ -49,8 +74,10 @@ def through_margin(formula: Formula) -> Any:
     For a hard target log p = log σ(m) exactly, and 1 - p = σ(-m) keeps its digits where log p
     has rounded to 0. Slope and curvature in m are finite at every logit.
     """
+    import sympy as sp
+
     from lossmith.formula.calculus import U, base
-    from lossmith.formula.primitives import expm1, sigmoid, softplus, sp
+    from lossmith.formula.primitives import expm1, sigmoid, softplus
 
     expression = base(formula).subs(U, -softplus(-U))
     expression = expression.replace(

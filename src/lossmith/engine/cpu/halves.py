@@ -1,8 +1,14 @@
 """float16 and bfloat16, read into float32 and written back with integer arithmetic.
 
-Appended to vector32.py in kernels that need it; `_bits` and `_real` are its bit casts.
+What follows the marker goes into kernels that need it, after vector32.py, whose bit casts it uses.
 Rounding is to nearest, ties to even; NaN, infinities and subnormals keep their meaning.
 """
+
+import numpy as np
+
+from lossmith.engine.cpu.vector32 import K, _bits, _real, _rule
+
+# kernel text
 
 _u4 = np.uint32
 

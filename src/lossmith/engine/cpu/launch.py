@@ -28,23 +28,26 @@ Three = ctypes.c_double * 3
 
 
 class Result(NamedTuple):
+    """The sums of a call, and what was written besides."""
+
     total: float
     mass: float
     gradient: Tensor | None
     values: Tensor | None
 
 
-def _kernel(call: Call, key: str, output: Output, contiguous: bool) -> Any:
+def _kernel(call: Call, output: Output, contiguous: bool) -> Any:
     """The compiled kernel of a call, from memory, from the cache directory, or made now."""
     short = (
-        key, call.loss.kind, call.prediction.dtype, call.target.dtype, output, call.signed,
+        call.loss.key, call.loss.kind, call.prediction.dtype, call.target.dtype, output,
+        call.signed,
         call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
         call.label_smoothing > 0, contiguous,
     )  # fmt: skip
     found = _KERNELS.get(short)
     if found is None:
         plan = Plan(
-            formula=key,
+            formula=call.loss.key,
             kind=call.loss.kind,
             prediction=_NAMES[call.prediction.dtype],
             target=_NAMES[call.target.dtype],
@@ -65,25 +68,25 @@ def _kernel(call: Call, key: str, output: Output, contiguous: bool) -> Any:
     return found
 
 
-def run(call: Call, key: str, output: Output, factor: float, upstream: Tensor | None = None) -> Result:
+def run(call: Call, output: Output, factor: float, upstream: Tensor | None = None) -> Result:
     """Run a call whose tensors are checked. `factor` multiplies gradients (or values).
 
     Labels that the kernel refused raise; nothing of the result is returned then.
     """
     if call.loss.classes:
-        return _rows(call, key, output, factor, upstream)
+        return _rows(call, output, factor, upstream)
     prediction, target = call.prediction.contiguous(), call.target.contiguous()
     count = prediction.numel()
     keep_alive, arguments, gradient, values = _pointers(
         call, output, upstream, prediction, target, prediction.shape
     )
     blocks = -(-count // elementwise.BLOCK)
-    partial = Three() if blocks <= 1 else np.empty(3 * blocks)
-    arguments.append(ctypes.addressof(partial) if blocks <= 1 else partial.ctypes.data)
+    partial, address = _sums(blocks)
+    arguments.append(address)
     if call.alpha is not None:
         arguments += (call.alpha, 1.0 - call.alpha)
     arguments += call.parameters
-    kernel = _kernel(call, key, output, True)
+    kernel = _kernel(call, output, True)
     if blocks:
         _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK)
     del keep_alive
@@ -91,9 +94,14 @@ def run(call: Call, key: str, output: Output, factor: float, upstream: Tensor | 
 
 
 def _pointers(
-    call: Call, output: Output, upstream: Tensor | None, prediction: Tensor, target: Tensor, rows: Any
+    call: Call,
+    output: Output,
+    upstream: Tensor | None,
+    prediction: Tensor,
+    target: Tensor,
+    rows: Any,
 ) -> tuple[list[Tensor], list[Any], Tensor | None, Tensor | None]:
-    """The pointers that every kernel takes, in the order of its text, and what must outlive them."""
+    """The pointers that every kernel takes, in its text's order, and what must outlive them."""
     dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
     alive = [prediction, target]
     if call.weight is not None:
@@ -114,7 +122,7 @@ def _pointers(
     return alive, [t.data_ptr() for t in alive], gradient, values
 
 
-def _rows(call: Call, key: str, output: Output, factor: float, upstream: Tensor | None) -> Result:
+def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
     prediction, target = call.prediction.contiguous(), call.target.contiguous()
     shape = prediction.shape
     classes = shape[1]
@@ -126,11 +134,11 @@ def _rows(call: Call, key: str, output: Output, factor: float, upstream: Tensor 
     keep_alive, arguments, gradient, values = _pointers(
         call, output, upstream, prediction, target, rows_shape
     )
-    partial = np.empty(3 * max(blocks, 1))
-    arguments.append(partial.ctypes.data)
+    partial, address = _sums(blocks)
+    arguments.append(address)
     tail = ((call.label_smoothing,) if call.label_smoothing else ()) + call.shape_parameters
     dtype = np.float64 if prediction.dtype == torch.float64 else np.float32
-    kernel = _kernel(call, key, output, inner == 1)
+    kernel = _kernel(call, output, inner == 1)
 
     def run_blocks(first: int, last: int) -> None:
         scratch = np.empty(2 * classes, dtype)  # one for each thread
@@ -143,6 +151,15 @@ def _rows(call: Call, key: str, output: Output, factor: float, upstream: Tensor 
         share(run_blocks, blocks, max(1, _GRAIN // (block_rows * classes)))
     del keep_alive
     return _collect(call, partial, blocks, gradient, values)
+
+
+def _sums(blocks: int) -> tuple[Any, int]:
+    """Room for total, mass and refused labels of each block, and its address."""
+    if blocks <= 1:  # the cheapest to make: small calls count their microseconds
+        one = Three()
+        return one, ctypes.addressof(one)
+    many = np.empty(3 * blocks)
+    return many, many.ctypes.data
 
 
 def _share(kernel: Any, arguments: tuple[Any, ...], blocks: int, grain: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -17,6 +18,14 @@ from lossmith.engine import cache as store
 
 _C = {"int64": ctypes.c_int64, "float32": ctypes.c_float, "float64": ctypes.c_double}
 _lock = threading.RLock()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread may have held it while the parent forked
+
+
+os.register_at_fork(after_in_child=_after_fork)
 _keep: list[Any] = []  # LLVM's engines own the code; they live as long as the process
 # Numba's calling convention starts with two places to write to, which our kernels do not use.
 _unused = ctypes.create_string_buffer(64)
@@ -57,8 +66,9 @@ def _target_machine() -> Any:
 
 def _compile(source: str, name: str) -> tuple[dict[str, str], bytes]:
     """Compile a kernel file's text. Imports Numba."""
-    from numba.core import types
+    from numba.core import types as numba_types
 
+    types: Any = numba_types
     scope: dict[str, Any] = {"__name__": f"lossmith_kernel_{name}"}
     exec(compile(source, f"<lossmith kernel {name}>", "exec"), scope)  # text of our own writing
     signature = scope["SIGNATURE"]
@@ -81,7 +91,9 @@ def _load(head: dict[str, str], code: bytes) -> Callable[..., int]:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     address = engine.get_function_address(head["symbol"])
-    kinds = [ctypes.c_void_p if t.endswith("*") else _C[t] for t in head["signature"].split()]
+    kinds: list[Any] = [
+        ctypes.c_void_p if t.endswith("*") else _C[t] for t in head["signature"].split()
+    ]
     prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, *kinds)
     _keep.append(engine)
     return prototype(address)
@@ -95,8 +107,8 @@ def kernel(name: str, write: Callable[[], str]) -> Callable[..., int]:
     with _lock:
         stored = store.read(f"{name}-{tag()}.o")
         if stored is not None:
-            head, _, code = stored.partition(b"\n")
-            return _load(json.loads(head), code)
+            line, _, stored_code = stored.partition(b"\n")
+            return _load(json.loads(line), stored_code)
         source = write()
         head, code = _compile(source, name[:12])
         store.write(f"{name}.py", source.encode(), checksum=False)

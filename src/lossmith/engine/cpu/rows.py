@@ -45,7 +45,11 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
     else:
         k.line("base = (row // inner) * classes * inner + row % inner")
     _admit(k, plan)
-    body = {"softmax": _softmax_hard, "crammer_singer": _crammer_singer, "one_vs_rest": _one_vs_rest}
+    body = {
+        "softmax": _softmax_hard,
+        "crammer_singer": _crammer_singer,
+        "one_vs_rest": _one_vs_rest,
+    }
     if plan.kind == "softmax" and not (plan.hard and not plan.smoothed):
         _softmax_soft(k, plan, parameters)
     else:

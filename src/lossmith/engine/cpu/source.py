@@ -19,7 +19,7 @@ SIGNATURE = "{signature}"
 BLOCK = {block}
 
 '''
-_GLUE = '''
+_GLUE = """
 
 @_rule
 def keep_nan(u, x):
@@ -27,9 +27,9 @@ def keep_nan(u, x):
 
 
 @_rule
-'''
+"""
 # Sums may be taken in any order (that is how they become vectors); NaN and infinity still count.
-_LOOP = '''
+_LOOP = """
 
 @njit(
     fastmath={"contract", "nsz", "arcp", "reassoc"},
@@ -37,7 +37,7 @@ _LOOP = '''
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-'''
+"""
 
 
 def compute_dtype(plan: Plan) -> str:
@@ -65,7 +65,9 @@ def write(plan: Plan, formula: Formula) -> str:
     else:
         loop = rows.write(plan, names)
     compute = compute_dtype(plan)
-    head = _HEAD.format(title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK)
+    head = _HEAD.format(
+        title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK
+    )
     parts = [head, _library(compute), _GLUE, text, _LOOP, loop.head(), "\n", "\n".join(loop.lines)]
     if {plan.prediction, plan.target} & {"float16", "bfloat16"}:
         parts.insert(2, _library_halves())
@@ -75,7 +77,11 @@ def write(plan: Plan, formula: Formula) -> str:
 def _rename(expression: Any, names: dict[str, str]) -> Any:
     import sympy as sp
 
-    table = {s: sp.Symbol(names[s.name], **s.assumptions0) for s in expression.free_symbols if s.name in names}
+    table = {
+        s: sp.Symbol(names[s.name], **s.assumptions0)
+        for s in expression.free_symbols
+        if s.name in names
+    }
     return expression.xreplace(table)
 
 
@@ -87,4 +93,5 @@ def _library(compute: str) -> str:
 
 @cache
 def _library_halves() -> str:
-    return resources.files("lossmith.engine.cpu").joinpath("halves.py").read_text()
+    text = resources.files("lossmith.engine.cpu").joinpath("halves.py").read_text()
+    return "\n\n" + text.partition("# kernel text\n")[2]

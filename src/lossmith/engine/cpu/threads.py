@@ -51,8 +51,11 @@ def share(run: Callable[[int, int], object], blocks: int, grain: int) -> None:
                 return
             run(first, min(first + grain, blocks))
 
-    pool = _workers(threads - 1)
-    others = [pool.submit(work) for _ in range(threads - 1)]
+    try:
+        others = [_workers(threads - 1).submit(work) for _ in range(threads - 1)]
+    except RuntimeError:  # the interpreter is shutting down and starts no more threads
+        others = []
     work()
     for other in others:
-        other.result()
+        if not other.cancel():  # one that still waits for a thread has nothing left to do
+            other.result()
