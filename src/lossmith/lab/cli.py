@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lossmith.lab.compare.command:compare",
         "Train one network under several losses and say which suits the data.",
     ),
+    "bench": (
+        "lossmith.lab.bench.command:bench",
+        "Measure every loss next to torch's own, eager torch and torch.compile.",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""`lossmith bench`: how fast each loss is, side by side with what there is otherwise."""
