@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lossmith.lab.bench.command:bench",
         "Measure every loss next to torch's own, eager torch and torch.compile.",
     ),
+    "accuracy": (
+        "lossmith.lab.accuracy:accuracy",
+        "Compare every formula with 60-digit arithmetic and print the worst errors.",
+    ),
 }
 
 
