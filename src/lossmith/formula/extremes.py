@@ -1,0 +1,154 @@
+"""Suprema of a formula and its derivatives over the pieces on which it is smooth.
+
+Ends and tails by their limits; inside, a fine grid in float64 finds the neighbourhood of a peak,
+and a golden-section search at many digits its height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import mpmath as mp
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from lossmith.formula.calculus import polish
+from lossmith.formula.pieces import DIGITS, Piece, real
+
+Real = Any
+Array = NDArray[np.float64]
+PER_PIECE = 1200
+CANDIDATES = 4
+_GOLDEN = (5**0.5 - 1) / 2
+
+# The primitives in float64: good to a few digits of the last, which is all a grid asks for.
+_NUMPY: dict[str, Callable[..., Any]] = {
+    "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
+    "softplus": lambda x: np.logaddexp(0, x),
+    "log_cosh": lambda x: abs(x) + np.log1p(np.expm1(-2 * abs(x)) / 2),
+    "hypot1m1": lambda x: x * (x / (1 + np.hypot(1, x))),
+    "unit": lambda x: x / np.hypot(1, x),
+    "rhypot": lambda x: 1 / np.hypot(1, x),
+    "log1p_square": lambda x: np.log1p(x * x),
+    "boxcox1p": lambda x, a: np.expm1(a * np.log1p(x * x)) / a if a else np.log1p(x * x),
+    "gauss_rise": lambda x: -np.expm1(-x * x),
+    "gauss_moment": lambda x, n: x**n * np.exp(-x * x),
+    "complement": lambda u: -np.expm1(u),
+    "bernoulli": lambda u: np.where(u == 0, 1.0, u / np.expm1(u)),
+}
+
+
+class Peak(NamedTuple):
+    """The least upper bound, where it lies, and whether it is reached there or only approached."""
+
+    height: Real
+    at: Real
+    reached: bool
+
+
+def highest(parts: Iterable[Piece], order: int, sign: int = 1) -> Peak:
+    """The supremum of sign · ψ^(order) over some pieces, the kinks between them left out."""
+    return max(
+        (_highest(p, order, sign) for p in parts), key=lambda peak: (peak.height, peak.reached)
+    )
+
+
+def size(parts: Iterable[Piece], order: int) -> Real:
+    """The supremum of |ψ^(order)|."""
+    parts = tuple(parts)
+    return max(highest(parts, order).height, highest(parts, order, -1).height)
+
+
+@lru_cache(maxsize=8192)
+def _highest(piece: Piece, order: int, sign: int) -> Peak:
+    with mp.workdps(DIGITS):
+        fixed = piece.constant(order)
+        if fixed is not None:
+            return Peak(sign * mp.mpf(sp.N(fixed, DIGITS)), _middle(piece), True)
+        peaks = [
+            Peak(
+                sign * piece.limit(order, right), real(end) if end.is_finite else _far(right), False
+            )
+            for right, end in ((False, piece.low), (True, piece.high))
+        ]
+        if not any(peak.height == mp.inf for peak in peaks):
+            peaks += _inner(piece, order, sign)
+        # An end that ties with the inside is a limit that some inner point only rounds to.
+        return max(peaks, key=lambda peak: (peak.height, not peak.reached))
+
+
+def _far(right: bool) -> Real:
+    return mp.inf if right else -mp.inf
+
+
+def _middle(piece: Piece) -> Real:
+    low, high = piece.ends
+    if np.isfinite(low) and np.isfinite(high):
+        return mp.mpf((low + high) / 2)
+    return mp.mpf(low + 1 if np.isfinite(low) else high - 1)
+
+
+def _inner(piece: Piece, order: int, sign: int) -> list[Peak]:
+    grid = samples(piece)
+    heights = sign * fast(piece, order)(grid)
+    heights[~np.isfinite(heights)] = -np.inf
+    tops = np.flatnonzero(
+        (heights >= np.append(-np.inf, heights[:-1])) & (heights >= np.append(heights[1:], -np.inf))
+    )
+    best = tops[np.argsort(heights[tops])[-CANDIDATES:]]
+    found = []
+    for i in best:
+        low, high = grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)]
+        found.append(_climb(lambda u: sign * piece.exact(order, u), mp.mpf(low), mp.mpf(high)))
+    return found
+
+
+def _climb(f: Callable[[Real], Real], low: Real, high: Real) -> Peak:
+    """Golden section. Where f is flat to rounding the middle of the bracket is as good as any."""
+    a, b = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    fa, fb = f(a), f(b)
+    for _ in range(80):
+        if fa < fb:
+            low, a, fa = a, b, fb
+            b = low + _GOLDEN * (high - low)
+            fb = f(b)
+        else:
+            high, b, fb = b, a, fa
+            a = high - _GOLDEN * (high - low)
+            fa = f(a)
+    return Peak(fa, a, True) if fa > fb else Peak(fb, b, True)
+
+
+@lru_cache(maxsize=8192)
+def fast(piece: Piece, order: int) -> Callable[[Array], Array]:
+    """A derivative on the piece over float64 arrays; overflow is inf or NaN, without a warning."""
+    expression = polish(piece.derivative(order))
+    symbols = sorted(expression.free_symbols, key=str)
+    run = sp.lambdify(symbols, expression, modules=[_NUMPY, "numpy"])
+
+    def call(u: Array) -> Array:
+        with np.errstate(all="ignore"):
+            result = run(u) if symbols else run()
+        return np.array(np.broadcast_to(np.asarray(result, dtype=np.float64), u.shape))
+
+    return call
+
+
+@lru_cache(maxsize=8192)
+def samples(piece: Piece) -> Array:
+    """Points inside a piece: evenly spread and crowded towards both ends.
+
+    And around every number that stands in the expression, for a bump that sits there.
+    """
+    low, high = piece.ends
+    steps = np.geomspace(1e-9, 1e9, PER_PIECE)
+    places = {0.0, low, high, *(float(abs(n)) for n in piece.expression.atoms(sp.Number))}
+    finite = [p for p in places if np.isfinite(p)]
+    spread = [s * p + t * steps for p in finite for s in (-1, 1) for t in (-1, 1)]
+    if np.isfinite(low) and np.isfinite(high):
+        spread.append(np.linspace(low, high, PER_PIECE))
+    points = np.unique(np.concatenate(spread))
+    return points[(points > low) & (points < high)]
