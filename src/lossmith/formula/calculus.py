@@ -107,28 +107,6 @@ def curvature(formula: Formula) -> Expr:
     return derivative(slope(formula), "u")
 
 
-def scaled(formula: Formula, order: int = 0) -> Expr:
-    """The order-th derivative of ψ(r) = s^power ψ₀(r/s) as one expression in u, for people."""
-    expression = base(formula)
-    for _ in range(order):
-        expression = derivative(expression, "u")
-    if formula.scale is None:
-        return sp.piecewise_fold(expression)
-    s = symbols(formula)[formula.scale.name]
-    full = sp.piecewise_fold(s ** (formula.scale.power - order) * expression.subs(U, U / s))
-    if not isinstance(full, sp.Piecewise):
-        return full
-    return sp.Piecewise(*((sp.cancel(e), _clear(c, s)) for e, c in full.args), evaluate=False)
-
-
-def _clear(condition: Expr, s: Expr) -> Expr:
-    """|u|/s ≤ 1 as |u| ≤ s: both sides times s > 0."""
-    return condition.replace(
-        lambda e: isinstance(e, sp.core.relational.Relational) and e.has(U),
-        lambda e: e.func(sp.expand(e.lhs * s), sp.expand(e.rhs * s), evaluate=False),
-    )
-
-
 def tidy(expression: Expr) -> Expr:
     """Factor polynomial pieces: (1 - u²)² keeps its zeros, u⁴ - 2u² + 1 loses their digits."""
     if isinstance(expression, sp.Piecewise):
