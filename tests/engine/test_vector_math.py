@@ -43,15 +43,15 @@ def log_cosh(u):
 
 def box_cox(u, a):
     log = mp.log1p(u * u)
-    return mp.expm1(a * log) / a if a else log
+    return mp.expm1(a * log) / (2 * a) if a else log / 2
 
 
 def box_cox_slope(u, a):
     log = mp.log1p(u * u)
     t = a * log
     if abs(t) < 1e-8:
-        return log**2 * (mp.mpf(1) / 2 + t / 3 + t**2 / 8)
-    return log**2 * ((t - 1) * mp.exp(t) + 1) / t**2
+        return log**2 * (mp.mpf(1) / 2 + t / 3 + t**2 / 8) / 2
+    return log**2 * ((t - 1) * mp.exp(t) + 1) / (2 * t**2)
 
 
 # expression: (truth, domain, u times its slope where that is what one rounding of u costs)
@@ -62,6 +62,11 @@ FUNCTIONS = {
     "log1p(u)": (mp.log1p, "above -1", lambda u: u / (1 + u)),
     "sqrt(u)": (mp.sqrt, "positive", None),
     "sigmoid(u)": (lambda u: 1 / (1 + mp.exp(-u)), "real", lambda u: u * mp.exp(min(u, -u))),
+    "logistic_density(u)": (
+        lambda u: mp.exp(-abs(u)) / (1 + mp.exp(-abs(u))) ** 2,
+        "real",
+        lambda u: u * mp.exp(-abs(u)),
+    ),
     "softplus(u)": (softplus, "real", lambda u: u / (1 + mp.exp(-u))),
     "tanh(u)": (mp.tanh, "real", None),
     "log_cosh(u)": (log_cosh, "real", None),
@@ -87,8 +92,8 @@ FUNCTIONS = {
 }
 WITH_PARAMETER = {
     "power(u, a)": (lambda u, a: u**a, "positive", (0, 1e-30, 0.3, 2, -1.5, 17.3, -40, 80, 1e4)),
-    "boxcox1p(u, a)": (box_cox, "real", (0, 1e-12, -1e-4, 0.25, 0.5, 1, -2, 5, 40)),
-    "boxcox1p_da(u, a)": (box_cox_slope, "real", (0, 1e-12, -1e-4, 0.25, 0.5, 1, -2, 5, 40)),
+    "half_boxcox1p(u, a)": (box_cox, "real", (0, 1e-12, -1e-4, 0.25, 0.5, 1, -2, 5, 40)),
+    "half_boxcox1p_da(u, a)": (box_cox_slope, "real", (0, 1e-12, -1e-4, 0.25, 0.5, 1, -2, 5, 40)),
 }
 
 
@@ -164,6 +169,7 @@ LIMITS = {  # at NaN, infinity, -infinity, 0
     "log(u)": (nan, inf, nan, -inf),
     "log1p(u)": (nan, inf, nan, 0),
     "sigmoid(u)": (nan, 1, 0, 0.5),
+    "logistic_density(u)": (nan, 0, 0, 0.25),
     "softplus(u)": (nan, inf, 0, np.log(2)),
     "tanh(u)": (nan, 1, -1, 0),
     "log_cosh(u)": (nan, inf, inf, 0),
@@ -182,12 +188,12 @@ LIMITS = {  # at NaN, infinity, -infinity, 0
     "power(u, K(0))": (nan, 1, nan, 1),
     "power(u, K(2))": (nan, inf, nan, 0),
     "power(u, K(-2))": (nan, 0, nan, inf),
-    "boxcox1p(u, K(0))": (nan, inf, inf, 0),
-    "boxcox1p(u, K(-2))": (nan, 0.5, 0.5, 0),
-    "boxcox1p(u, K(1))": (nan, inf, inf, 0),
-    "boxcox1p_da(u, K(0))": (nan, inf, inf, 0),
-    "boxcox1p_da(u, K(-2))": (nan, 0.25, 0.25, 0),
-    "boxcox1p_da(u, K(1))": (nan, inf, inf, 0),
+    "half_boxcox1p(u, K(0))": (nan, inf, inf, 0),
+    "half_boxcox1p(u, K(-2))": (nan, 0.25, 0.25, 0),
+    "half_boxcox1p(u, K(1))": (nan, inf, inf, 0),
+    "half_boxcox1p_da(u, K(0))": (nan, inf, inf, 0),
+    "half_boxcox1p_da(u, K(-2))": (nan, 0.125, 0.125, 0),
+    "half_boxcox1p_da(u, K(1))": (nan, inf, inf, 0),
 }
 
 

@@ -12,6 +12,13 @@ from lossmith.engine.plan import Call
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _TARGETS = (*_DTYPES, torch.int64, torch.int32, torch.bool, torch.uint8)
 _PLAIN = (Tensor, Parameter)
+_MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
+_LEARNED = "a parameter is a tensor"
+_transform = torch._C._functorch.peek_interpreter_stack
+_dispatch_modes, _function_modes = (
+    torch._C._len_torch_dispatch_stack,
+    torch._C._len_torch_function_stack,
+)
 
 
 def why_not_cpu(call: Call) -> str | None:
@@ -21,24 +28,25 @@ def why_not_cpu(call: Call) -> str | None:
         return "torch.compile traces plain operations and fuses them itself"
     if type(prediction) not in _PLAIN or type(target) not in _PLAIN:
         return "the prediction or target is a tensor subclass"
-    if prediction.device.type != "cpu":
+    if not prediction.is_cpu:
         return f"there is no kernel for the device {prediction.device.type!r} yet"
     if prediction.dtype not in _DTYPES or target.dtype not in _TARGETS:
         return f"there is no kernel for {prediction.dtype} against {target.dtype}"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if _transform() is not None:
         return "a torch.func transform is active"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation is active"
-    if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
+    if _dispatch_modes() or _function_modes():
         return "a dispatch mode is active"
     if target.requires_grad:
         return "the target requires a gradient"
     if call.weight is not None and call.weight.requires_grad:
         return "the weight requires a gradient"
-    if any(isinstance(p, Tensor) for p in call.parameters) or isinstance(call.alpha, Tensor):
-        return "a parameter is a tensor: it may be learned or vary by element"
-    if call.loss.kind in ("crammer_singer", "one_vs_rest") and (
-        not call.hard or call.label_smoothing
-    ):
+    for p in call.parameters:
+        if isinstance(p, Tensor):
+            return f"{_LEARNED}: it may be learned or vary by element"
+    if isinstance(call.alpha, Tensor):
+        return f"{_LEARNED}: it may be learned or vary by element"
+    if call.loss.kind in _MULTICLASS_MARGIN and (not call.hard or call.label_smoothing):
         return f"the {call.loss.kind} kernel takes class indices without smoothing"
     return None

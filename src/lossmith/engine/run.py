@@ -6,6 +6,7 @@ that; a second backward computes it again; a differentiable backward goes throug
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -16,8 +17,6 @@ from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
 from lossmith.engine.plan import Call, Reduction
 from lossmith.errors import LabelError
-
-_FIELDS = ("prediction", "target", "weight", "mask", "class_weight")
 
 
 def reduce(call: Call, reduction: Reduction) -> Tensor:
@@ -85,7 +84,7 @@ def _share(mean: bool, mass: float) -> float:
 
 
 def _scalar(call: Call, value: float) -> Tensor:
-    return torch.tensor(value, dtype=reference.compute_dtype(call.prediction.dtype))
+    return torch.scalar_tensor(value, dtype=reference.compute_dtype(call.prediction.dtype))
 
 
 def _slope_scale(call: Call) -> float:
@@ -99,28 +98,40 @@ def _value_scale(call: Call) -> float:
     return 1.0 if scale is None else float(call.parameters[-1]) ** scale.power
 
 
-def _known_mass(call: Call) -> bool:
-    """Whether the mass is known before the pass, so that the gradient can be written divided."""
-    return not call.loss.classes and call.weight is None and call.mask is None
+def _count(call: Call) -> int | None:
+    """The mass where it is a count, known before the pass: the gradient is then written divided.
+
+    With weights it is a sum, which the pass itself adds up; the gradient is divided afterwards.
+    """
+    if call.weight is not None or call.class_weight is not None:
+        return None
+    if not call.loss.classes:
+        if call.mask is None:
+            return call.prediction.numel()
+        return int(call.mask.expand(call.prediction.shape).sum())
+    if not call.hard:
+        shape = call.prediction.shape
+        if call.mask is None:
+            return call.prediction.numel() // shape[1]
+        return int(call.mask.expand(shape[:1] + shape[2:]).sum())
+    kept = call.target != call.ignore_index
+    return int(torch.count_nonzero(kept if call.mask is None else kept & call.mask))
 
 
 def _strip(ctx: Any, call: Call) -> None:
     """Hand the tensors to autograd, which frees them and sees in-place changes; keep the rest."""
-    ctx.save_for_backward(*(getattr(call, f) for f in _FIELDS))
-    rest = {f: None for f in _FIELDS}
-    ctx.call = Call(
-        loss=call.loss, parameters=call.parameters, signed=call.signed, alpha=call.alpha,
-        label_smoothing=call.label_smoothing, ignore_index=call.ignore_index, **rest,  # type: ignore[arg-type]
+    ctx.save_for_backward(
+        call.prediction, call.target, call.weight, call.mask, call.class_weight
     )  # fmt: skip
+    call.prediction = call.target = call.weight = call.mask = call.class_weight = None  # type: ignore[assignment]
+    ctx.call = call
 
 
 def _restore(ctx: Any) -> Call:
-    call: Call = ctx.call
-    tensors = dict(zip(_FIELDS, ctx.saved_tensors, strict=True))
-    return Call(
-        loss=call.loss, parameters=call.parameters, signed=call.signed, alpha=call.alpha,
-        label_smoothing=call.label_smoothing, ignore_index=call.ignore_index, **tensors,
-    )  # fmt: skip
+    """The call with its tensors, as a copy: what autograd frees must not be held on to here."""
+    call = copy(ctx.call)
+    call.prediction, call.target, call.weight, call.mask, call.class_weight = ctx.saved_tensors
+    return call  # type: ignore[no-any-return]
 
 
 def _plain_backward() -> bool:
@@ -133,16 +144,15 @@ class _Reduced(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, call: Call, mean: bool, box: Any) -> Tensor:
-        known = mean and _known_mass(call)
-        count = call.prediction.numel()
-        ahead = (1.0 / count if count else 0.0) if known else 1.0
+        count = _count(call) if mean else None
+        ahead = 1.0 if count is None else _share(True, count)
         result = launch.run(call, "total+gradient", _slope_scale(call) * ahead)
         box.append(result.mass)
-        share = _share(mean, result.mass)
+        ctx.share = share = _share(mean, result.mass)
+        ctx.gradient, ctx.remaining = result.gradient, (share if count is None else 1.0)
+        reduced = _scalar(call, result.total * share)
         _strip(ctx, call)
-        ctx.share = share
-        ctx.gradient, ctx.remaining = result.gradient, (1.0 if known else share)
-        return _scalar(call, result.total * share)
+        return reduced
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
@@ -166,8 +176,8 @@ class _Values(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, call: Call) -> Tensor:
-        _strip(ctx, call)
         values = launch.run(call, "values", _value_scale(call)).values
+        _strip(ctx, call)
         return values  # type: ignore[return-value]
 
     @staticmethod

@@ -65,11 +65,24 @@ def _lift(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Any]:
 
 
 exp, expm1, log, log1p = (_lift(f) for f in (torch.exp, torch.expm1, torch.log, torch.log1p))
-sqrt, sigmoid, tanh = (_lift(f) for f in (torch.sqrt, torch.sigmoid, torch.tanh))
+sqrt, tanh = _lift(torch.sqrt), _lift(torch.tanh)
 
 
 def power(x: Any, a: Any) -> Any:
     return x**a
+
+
+@_lift
+def sigmoid(x: Tensor) -> Tensor:
+    e = torch.exp(-torch.abs(x))  # torch.sigmoid loses the subnormal numbers of the left tail
+    return torch.where(x < 0, e, 1.0) / (1 + e)
+
+
+@_lift
+def logistic_density(x: Tensor) -> Tensor:
+    e = torch.exp(-torch.abs(x))
+    inverse = 1 / (1 + e)
+    return e * inverse * inverse
 
 
 @_lift
@@ -133,15 +146,15 @@ def log1p_square(x: Tensor) -> Tensor:
     return torch.where(a < _far(x), torch.log1p(x * x), 2 * torch.log(a))
 
 
-def boxcox1p(x: Tensor, a: Any) -> Tensor:
+def half_boxcox1p(x: Tensor, a: Any) -> Tensor:
     t = log1p_square(x)
     at = a * t
-    near = t * _exprel(at)
-    far = (torch.pow(rhypot(x), -2 * a) - 1) / _nonzero(a)
+    near = 0.5 * t * _exprel(at)
+    far = (torch.pow(rhypot(x), -2 * a) - 1) / (2 * _nonzero(a))
     return torch.where(torch.abs(at) < 1, near, far)
 
 
-def boxcox1p_da(x: Tensor, a: Any) -> Tensor:
+def half_boxcox1p_da(x: Tensor, a: Any) -> Tensor:
     t = log1p_square(x)
     z = a * t
     series = torch.zeros_like(z)
@@ -149,7 +162,7 @@ def boxcox1p_da(x: Tensor, a: Any) -> Tensor:
         series = series * z + k / math.factorial(k + 1)
     safe = torch.where(torch.abs(z) < 1, torch.ones_like(z), z)
     far = (torch.exp(z) - torch.expm1(z) / safe) / safe
-    return t * t * torch.where(torch.abs(z) < 1, series, far)
+    return 0.5 * t * t * torch.where(torch.abs(z) < 1, series, far)
 
 
 def _exprel(z: Tensor) -> Tensor:

@@ -12,8 +12,23 @@ from lossmith.errors import InputError, ParameterError, ShapeError
 from lossmith.face import checks
 from lossmith.link.links import Linked
 
+# Settings that were found right before; a small loss should not pay for looking again.
+_GOOD: set[tuple[str, tuple[Any, ...]]] = set()
+
 
 def _parameters(loss: Linked, given: tuple[Any, ...], prediction: Tensor) -> tuple[Any, ...]:
+    for value in given:
+        if type(value) is not float:
+            return _look(loss, given, prediction)
+    if (loss.key, given) not in _GOOD:
+        _look(loss, given, prediction)
+        if len(_GOOD) > 4096:  # somebody sweeps a parameter
+            _GOOD.clear()
+        _GOOD.add((loss.key, given))
+    return given
+
+
+def _look(loss: Linked, given: tuple[Any, ...], prediction: Tensor) -> tuple[Any, ...]:
     checked = tuple(
         checks.parameter(loss.name, spec, value, prediction)
         for spec, value in zip(loss.formula.parameters, given, strict=True)

@@ -17,16 +17,16 @@ def _complement(u: Any) -> Any:
     return -mp.expm1(u)
 
 
-def _boxcox1p(x: Any, a: Any) -> Any:
+def _half_boxcox1p(x: Any, a: Any) -> Any:
     t = mp.log1p(x * x)
-    return t if a == 0 else mp.expm1(a * t) / a
+    return t / 2 if a == 0 else mp.expm1(a * t) / (2 * a)
 
 
-def _boxcox1p_da(x: Any, a: Any) -> Any:
+def _half_boxcox1p_da(x: Any, a: Any) -> Any:
     t = mp.log1p(x * x)
     if a == 0:
-        return t * t / 2
-    return (t * mp.exp(a * t) - mp.expm1(a * t) / a) / a
+        return t * t / 4
+    return (t * mp.exp(a * t) - mp.expm1(a * t) / a) / (2 * a)
 
 
 # Definitions in mpmath's own words, on purpose not those of any engine.
@@ -43,8 +43,9 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "unit": lambda x: x / mp.sqrt(1 + x * x),
     "rhypot": lambda x: 1 / mp.sqrt(1 + x * x),
     "log1p_square": lambda x: mp.log1p(x * x),
-    "boxcox1p": _boxcox1p,
-    "boxcox1p_da": _boxcox1p_da,
+    "half_boxcox1p": _half_boxcox1p,
+    "half_boxcox1p_da": _half_boxcox1p_da,
+    "logistic_density": lambda x: mp.exp(-abs(x)) / (1 + mp.exp(-abs(x))) ** 2,
     "gauss_rise": lambda x: -mp.expm1(-x * x),
     "gauss_moment": lambda x, n: x ** int(n) * mp.exp(-x * x),
     "complement": _complement,

@@ -17,11 +17,27 @@ def latex(formula: Formula, order: int = 0) -> str:
 
 def text(formula: Formula, order: int = 0) -> str:
     """ψ, ψ' or ψ'' of a record as one line of plain text, scale included."""
-    return line(readable(formula, order)) + ("" if order else _limits(formula))
+    parts = [value + (f" {when}" if when else "") for value, when in branches(formula, order)]
+    return "; ".join(parts)
+
+
+def branches(formula: Formula, order: int = 0) -> list[tuple[str, str]]:
+    """What the formula is, and when: `where …`, `otherwise`, or nothing if it always is."""
+    whole = readable(formula, order)
+    note = "" if order else _limits(formula)
+    if not isinstance(whole, sp.Piecewise):
+        return [(line(whole), note)]
+    return [
+        (
+            line(value),
+            f"where {line(when)}" if when != sp.true else " ".join(["otherwise", note]).strip(),
+        )
+        for value, when in whole.args
+    ]
 
 
 def _limits(formula: Formula) -> str:
     """Where the formula as printed is 0 / 0, and the loss is its limit."""
     boxes = [f for f in base(formula).atoms(sp.Function) if type(f).__name__ == "half_boxcox1p"]
     zeros = {line(sp.numer(f.args[1])) for f in boxes if f.args[1].free_symbols}
-    return "".join(f" (its limit where {zero} = 0)" for zero in sorted(zeros))
+    return " ".join(f"(its limit where {zero} = 0)" for zero in sorted(zeros))

@@ -39,11 +39,22 @@ class sigmoid(PrimitiveBase):
     """1 / (1 + e^-x)."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return sigmoid(self.x) * sigmoid(-self.x)
+        return logistic_density(self.x)
 
     def _eval_power(self, exponent: Expr) -> Expr | None:
         # A runtime exponent: σ(x)^a = e^(-a·softplus(-x)) needs no power and never meets 0^0.
         return None if exponent.is_number else sp.exp(-exponent * softplus(-self.x))
+
+
+class logistic_density(PrimitiveBase):
+    """σ(x)σ(-x), symmetric; its derivative holds tanh(x/2), where σ(-x) - σ(x) would cancel."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -logistic_density(self.x) * tanh(self.x / 2)
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:
+        return cls(-x) if x.could_extract_minus_sign() else None
 
 
 class softplus(PrimitiveBase):
@@ -78,7 +89,7 @@ class tanh(PrimitiveBase):
     """tanh x; its derivative 4σ(2x)σ(-2x) does not cancel, as 1 - tanh² would."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return 4 * sigmoid(2 * self.x) * sigmoid(-2 * self.x)
+        return 4 * logistic_density(2 * self.x)
 
 
 class abs_minus_log1p(PrimitiveBase):
@@ -130,27 +141,27 @@ class log1p_square(PrimitiveBase):
         return 2 * unit(self.x) * rhypot(self.x)
 
 
-class boxcox1p(PrimitiveBase):
-    """((1 + x²)^a - 1) / a, and log(1 + x²) where a = 0."""
+class half_boxcox1p(PrimitiveBase):
+    """((1 + x²)^a - 1) / (2a), and log(1 + x²) / 2 where a = 0; half, so that a = 1/2 ends at |x|."""
 
     nargs = 2
 
     def fdiff(self, argindex: int = 1) -> Expr:
         x, a = self.args
         if argindex == 1:
-            return 2 * unit(x) * rhypot(x) ** (1 - 2 * a)
-        return boxcox1p_da(x, a)
+            return unit(x) * rhypot(x) ** (1 - 2 * a)
+        return half_boxcox1p_da(x, a)
 
 
-class boxcox1p_da(PrimitiveBase):
-    """∂/∂a of boxcox1p; a second derivative in a is not offered."""
+class half_boxcox1p_da(PrimitiveBase):
+    """∂/∂a of half_boxcox1p; a second derivative in a is not offered."""
 
     nargs = 2
 
     def fdiff(self, argindex: int = 1) -> Expr:
         x, a = self.args
         if argindex == 1:
-            return 2 * unit(x) * rhypot(x) ** (1 - 2 * a) * log1p_square(x)
+            return unit(x) * rhypot(x) ** (1 - 2 * a) * log1p_square(x)
         raise ArgumentIndexError(self, argindex)
 
 

@@ -20,6 +20,8 @@ Expr = Any
 
 
 class _Printer(PythonCodePrinter):
+    decaying: set[str]  # the shared parts that are exponentials
+
     def _call(self, name: str, *arguments: Expr) -> str:
         return f"{name}({', '.join(self._print(a) for a in arguments)})"
 
@@ -61,7 +63,33 @@ class _Printer(PythonCodePrinter):
         return self._call("power", base, exponent)
 
     def _print_Mul(self, e: Expr) -> str:
-        return "(" + super()._print_Mul(e) + ")"
+        """A product in the order that overflows last: what decays first, then c·x before ·x."""
+        coefficient, rest = e.as_coeff_Mul()
+        above, below, squares = [], [], []
+        for factor in rest.args if rest.is_Mul else (rest,):
+            base, exponent = factor.as_base_exp()
+            if exponent.is_number and exponent.is_negative:
+                below.append(self._print(sp.Pow(base, -exponent)))
+            elif exponent == 2 and base.is_Symbol:
+                squares.append(base)
+            else:
+                above.append((not self._decays(factor), self._print(factor)))
+        texts = [text for _, text in sorted(above)]
+        size = abs(coefficient)
+        if size != 1:
+            texts.insert(0 if size < 1 else len(texts), self._print(size))
+        for base in squares:
+            texts += [self._print(base), self._print(base)]
+        product = " * ".join(texts) or "K(1.0)"
+        if below:
+            product = f"{product} / " + (below[0] if len(below) == 1 else f"({' * '.join(below)})")
+        return f"({'-' if coefficient < 0 else ''}{product})"
+
+    def _print_Add(self, e: Expr, order: str | None = None) -> str:
+        return f"({super()._print_Add(e, order)})"
+
+    def _decays(self, e: Expr) -> bool:
+        return isinstance(e, sp.exp) or (e.is_Symbol and e.name in self.decaying)
 
     def _print_Piecewise(self, e: Expr) -> str:
         *head, (last, _) = e.args
@@ -89,7 +117,9 @@ def write(outputs: tuple[Expr, ...], arguments: tuple[str, ...], name: str = "pr
     outputs = tuple(polish(e) for e in outputs)
     # The plain tree of shared parts: SymPy's further rewriting splits x^a into x^b · x^(a-b).
     shared, finals = tree_cse(list(outputs), sp.numbered_symbols("t"), opt_subs={}, order="none")
+    shared, finals = _inline_squares(shared, finals)
     printer = _Printer({"fully_qualified_modules": False, "allow_unknown_functions": True})
+    printer.decaying = {s.name for s, e in shared if isinstance(e, sp.exp)}
     lines = [f"def {name}({', '.join(arguments)}):"]
     lines += [f"    {s} = {printer.doprint(e)}" for s, e in shared]
     texts = [
@@ -98,6 +128,16 @@ def write(outputs: tuple[Expr, ...], arguments: tuple[str, ...], name: str = "pr
     ]
     lines.append("    return " + ", ".join(texts) + ("," if len(texts) == 1 else ""))
     return "\n".join(lines) + "\n"
+
+
+def _inline_squares(shared: list[Any], finals: list[Expr]) -> tuple[list[Any], list[Expr]]:
+    """Write u² in place again: a product may then multiply by u twice, and overflow only last.
+
+    A compiler shares the multiplication where it stays one.
+    """
+    squares = {s: e for s, e in shared if e.is_Pow and e.exp == 2 and e.base.is_Symbol}
+    rest = [(s, e.xreplace(squares)) for s, e in shared if s not in squares]
+    return rest, [e.xreplace(squares) for e in finals]
 
 
 def _keep_nan(text: str, output: Expr, variable: str) -> str:

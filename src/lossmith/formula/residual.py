@@ -179,5 +179,5 @@ def barron(
     Welsch (alpha → -∞).
     """
     b = abs(alpha - 2)
-    general = b / 2 * w.boxcox1p(u / w.sqrt(b), alpha / 2)
+    general = b * w.half_boxcox1p(u / w.sqrt(b), alpha / 2)
     return w.where(w.Eq(alpha, 2), u**2 / 2, general)

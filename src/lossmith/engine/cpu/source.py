@@ -26,6 +26,25 @@ def keep_nan(u, x):
     return where(u == u, x, u)
 
 
+# Floats as integers of the same order. Their largest is found in vectors, which the largest float
+# is not, because NaN has no place among floats; here it ranks above infinity and so gets through.
+_SIGN, _REST = _I(np.iinfo(_I).bits - 1), _I(np.iinfo(_I).max)
+
+
+@_rule
+def rank(x):
+    i = _I(_bits(x))
+    return _I(i ^ ((i >> _SIGN) & _REST))
+
+
+@_rule
+def unrank(i):
+    return _real(_I(i ^ ((i >> _SIGN) & _REST)))
+
+
+_LEAST = _I(np.array(-np.inf, K).view(_I)) ^ _REST  # rank(-inf)
+
+
 @_rule
 """
 # Sums may be taken in any order (that is how they become vectors); NaN and infinity still count.

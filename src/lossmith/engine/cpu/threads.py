@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 
 import torch
@@ -51,10 +52,10 @@ def share(run: Callable[[int, int], object], blocks: int, grain: int) -> None:
                 return
             run(first, min(first + grain, blocks))
 
-    try:
-        others = [_workers(threads - 1).submit(work) for _ in range(threads - 1)]
-    except RuntimeError:  # the interpreter is shutting down and starts no more threads
-        others = []
+    others = []
+    with suppress(RuntimeError):  # an interpreter that shuts down starts no more threads
+        for _ in range(threads - 1):
+            others.append(_workers(threads - 1).submit(work))
     work()
     for other in others:
         if not other.cancel():  # one that still waits for a thread has nothing left to do

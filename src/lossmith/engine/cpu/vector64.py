@@ -209,6 +209,14 @@ def sigmoid(x):
     return where(x < _ZERO, e * inverse, inverse)
 
 
+@_rule
+def logistic_density(x):
+    """sigmoid(x) sigmoid(-x), symmetric."""
+    e = _decay(absolute(x))
+    inverse = _ONE / (_ONE + e)
+    return (e * inverse) * inverse
+
+
 gauss_rise = _rule(lambda x: complement(-(x * x)))  # 1 - e^(-x^2)
 # x^n e^(-x^2) for a literal n from 0 to 4; where x is held, the exponential is 0
 gauss_moment = _rule(lambda x, n: _decay(square(_held(x, K(27.5)))) * ipow(_held(x, K(27.5)), n))
@@ -374,25 +382,25 @@ def power(x, a):
 
 
 @_rule
-def boxcox1p(x, a):
-    """((1 + x^2)^a - 1) / a as L (e^t - 1) / t with L = log(1 + x^2), t = a L: right at a = 0."""
+def half_boxcox1p(x, a):
+    """((1 + x^2)^a - 1) / (2a) = L (e^t - 1) / (2t), L = log(1 + x^2), t = a L: right at a = 0."""
     high, low = _log1p_square_pair(x)
     product, rest = _times(a, high, low)
     t = product + rest
     ratio = where(absolute(t) < _SLIGHT, K(2.0**-16), _expm1_of_sum(product, rest) / t)
-    y = where(t > K(720.0), _INF, (high * ratio) * K(2.0**16))
-    return where(absolute(x) == _INF, where(a < _ZERO, -_ONE / a, _INF), y)
+    y = where(t > K(720.0), _INF, (high * ratio) * K(2.0**15))
+    return where(absolute(x) == _INF, where(a < _ZERO, -_HALF / a, _INF), y)
 
 
 @_rule
-def boxcox1p_da(x, a):
-    """The derivative in a: L^2 ((t - 1) e^t + 1) / t^2, a polynomial in t where that cancels."""
+def half_boxcox1p_da(x, a):
+    """Its derivative in a: L^2 ((t - 1) e^t + 1) / (2t^2), a polynomial in t where it cancels."""
     high, low = _log1p_square_pair(x)
     product, rest = _times(a, high, low)
     t = product + rest
     s, q = _exponential(_within(product, K(-60.0), K(720.0)), rest, K(-16))
     v = high / t
-    far = ((((t - _ONE) * (s * q + s) + K(2.0**-16)) * v) * v) * K(2.0**16)
-    y = where(absolute(t) < K(0.5), high * (high * _polynomial(t, _POWER)), far)
+    far = ((((t - _ONE) * (s * q + s) + K(2.0**-16)) * v) * v) * K(2.0**15)
+    y = where(absolute(t) < K(0.5), _HALF * high * (high * _polynomial(t, _POWER)), far)
     y = where(t > K(720.0), _INF, y)
-    return where(absolute(x) == _INF, where(a < _ZERO, _ONE / (a * a), _INF), y)
+    return where(absolute(x) == _INF, where(a < _ZERO, _HALF / (a * a), _INF), y)
