@@ -122,18 +122,39 @@ def tidy(expression: Expr) -> Expr:
 def polish(expression: Expr) -> Expr:
     """The last rewriting before a program is written; its result is not differentiated again.
 
-    u·(1 - e^u)^k becomes -bernoulli(u)·(1 - e^u)^(k+1): no 0·∞ as u → 0.
+    u·(1 - e^u)^k becomes -bernoulli(u)·(1 - e^u)^(k+1): no 0·∞ as u → 0. Then the lowest power of
+    1 - e^u is taken out of a sum, so that no two of its terms are infinite there, one up, one down.
     """
     if not expression.has(complement):
         return expression
-    return sp.expand_mul(expression).replace(lambda e: e.is_Mul, _join_complement)
+    joined = sp.expand_mul(expression).replace(lambda e: e.is_Mul, _join_complement)
+    return joined.replace(lambda e: e.is_Add, _share_complement)
 
 
 def _join_complement(product: Expr) -> Expr:
-    powers = product.as_powers_dict()
-    for factor, exponent in powers.items():
-        if isinstance(factor, complement) and powers.get(factor.args[0], 0) == 1:
-            u = factor.args[0]
-            rest = sp.Mul(*(b**e for b, e in powers.items() if b not in (u, factor)))
-            return -rest * bernoulli(u) * factor ** (exponent + 1)
-    return product
+    powers = dict(product.as_powers_dict())
+    for factor in [f for f in powers if isinstance(f, complement)]:
+        u = factor.args[0]
+        if powers.get(u, 0) == 1:
+            del powers[u]
+            powers[factor] += 1
+            powers[-bernoulli(u)] = sp.Integer(1)
+    # As one power each: SymPy leaves x^k / x alone, which is 0 / 0 at 0.
+    return sp.Mul(*(base**exponent for base, exponent in powers.items()))
+
+
+def _share_complement(total: Expr) -> Expr:
+    terms = [dict(term.as_powers_dict()) for term in total.args]
+    shared = set.intersection(*({f for f in t if isinstance(f, complement)} for t in terms))
+    for factor in shared:
+        steps = [sp.expand(t[factor] - terms[0][factor]) for t in terms]
+        if all(step.is_Integer for step in steps):
+            lowest = terms[0][factor] + min(steps)
+            rests = (sp.Mul(*(b**e for b, e in t.items() if b != factor)) for t in terms)
+            return factor**lowest * sp.Add(
+                *(
+                    rest * factor ** (step - min(steps))
+                    for rest, step in zip(rests, steps, strict=True)
+                )
+            )
+    return total

@@ -18,6 +18,18 @@ from lossmith.errors import LossmithError
 
 # name: (where the click command lives, what `lossmith --help` says about it)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "list": (
+        "lossmith.lab.look.listing:list_",
+        "List every loss with its defaults and main properties.",
+    ),
+    "show": (
+        "lossmith.lab.look.show:show",
+        "Show one loss: formula, derivatives, parameters, properties, kinks, source.",
+    ),
+    "properties": (
+        "lossmith.lab.look.listing:properties",
+        "Print what holds for each loss, with its constants.",
+    ),
     "compare": (
         "lossmith.lab.compare.command:compare",
         "Train one network under several losses and say which suits the data.",

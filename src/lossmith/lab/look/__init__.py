@@ -1,0 +1,1 @@
+"""`lossmith list`, `properties` and `show`: what there is, and what holds for it."""

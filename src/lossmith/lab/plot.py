@@ -1,0 +1,161 @@
+"""Curves of losses: value, slope and curvature, with every jump shown as a jump."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import lossmith
+from lossmith.errors import InputError
+from lossmith.formula.kinks import Kink, kinks
+from lossmith.formula.record import Formula
+
+Array = NDArray[np.float64]
+TITLES = ("value ψ(u)", "slope ψ'(u)", "curvature ψ''(u)")
+# Distinguishable to every eye (Okabe & Ito 2008), and by their dashes in print.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.3, 1.3)), (0, (6, 1.5, 1.3, 1.5)))
+POINTS = 600
+_ABSCISSA = {
+    "residual": "u = prediction - target",
+    "margin": "margin u",
+    "probability": "u = log p(target)",
+}
+
+
+def plot(
+    losses: Any,
+    orders: Sequence[int] = (0, 1, 2),
+    parameters: Mapping[str, float] | None = None,
+    u: Any = None,
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Draw one loss, or several of one family, and return the axes.
+
+    Parameters:
+        losses: name, function, Module or record, or a sequence of them. A Module brings its own
+            parameters.
+        orders (default (0, 1, 2)): 0 value, 1 slope, 2 curvature; one pair of axes each.
+        parameters (default None): numbers for every loss that has a parameter of that name.
+        u (default None): where to draw; else a range that shows every kink.
+        axes (default None): matplotlib axes to draw into, one for each order; else a new figure,
+            which is `result[0].figure`.
+
+    Errors:
+        InputError for losses of different families, or too few axes.
+        ParameterError for a parameter that no loss has, or that is outside its domain.
+    """
+    chosen = _chosen(losses, dict(parameters or {}))
+    families = {record.family for record, _ in chosen}
+    if len(families) != 1:
+        raise InputError(
+            f"{', '.join(sorted(families))} losses have no common axis; draw one family at a time."
+        )
+    if any(order not in (0, 1, 2) for order in orders) or not orders:
+        raise InputError(f"orders = {tuple(orders)}: give some of 0 (value), 1 (slope), 2.")
+    drawn = _axes(len(orders)) if axes is None else list(np.ravel(np.asarray(axes, dtype=object)))
+    if len(drawn) != len(orders):
+        raise InputError(f"{len(orders)} orders need as many axes, got {len(drawn)}.")
+    grid = _range(chosen) if u is None else np.sort(np.ravel(np.asarray(u, dtype=np.float64)))
+    for ax, order in zip(drawn, orders, strict=True):
+        for place, (record, values) in enumerate(chosen):
+            _draw(ax, order, record, values, grid, place)
+        if len(chosen) > 2:
+            _fit(ax)
+        ax.set_title(TITLES[order], loc="left", fontsize=10)
+        ax.set_xlabel(_ABSCISSA[chosen[0][0].family])
+        ax.margins(x=0)
+    drawn[0].legend(frameon=False, fontsize=9)
+    return drawn
+
+
+def _chosen(losses: Any, given: dict[str, float]) -> list[tuple[Formula, dict[str, float]]]:
+    several = losses if isinstance(losses, list | tuple) else [losses]
+    if not several:
+        raise InputError("no loss to draw; give a name, a function, a Module or a record.")
+    found = []
+    for loss in several:
+        record = lossmith.formula_of(loss)
+        names = {p.name for p in record.parameters}
+        own = loss.given() if isinstance(loss, lossmith.Loss) else {}
+        mine = {n: float(v) for n, v in own.items() if n in names}
+        found.append((record, record.bind(mine | {n: v for n, v in given.items() if n in names})))
+    everyone = {name for record, _ in found for name in record.defaults}
+    for name in given:
+        if name not in everyone:
+            found[0][0].bind({name: given[name]})  # says which parameters there are
+    return found
+
+
+def _axes(count: int) -> list[Axes]:
+    """A figure of its own, outside pyplot: nothing to close, no display needed."""
+    figure = Figure(figsize=(3.7 * count, 3.0), layout="constrained")
+    made = list(np.ravel(figure.subplots(1, count)))
+    for ax in made:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(color="#dddddd", linewidth=0.6)
+        ax.set_axisbelow(True)
+    return made
+
+
+def _range(chosen: list[tuple[Formula, dict[str, float]]]) -> Array:
+    """Wide enough for every kink and a few scales beyond."""
+    widths = [3.0]
+    for record, values in chosen:
+        widths += [1.5 * abs(k.u) for k in kinks(record, **values)]
+        if record.scale is not None:
+            widths.append(2 * values[record.scale.name])
+    if chosen[0][0].family == "probability":
+        return np.linspace(-5.0, 0.0, POINTS + 1)
+    if all(record.scale is not None for record, _ in chosen):
+        widths.pop(0)  # the scale says what is near and far
+    return np.linspace(-max(widths), max(widths), POINTS + 1)
+
+
+def _draw(
+    ax: Axes, order: int, record: Formula, values: dict[str, float], grid: Array, place: int
+) -> None:
+    low, high = float(grid[0]), float(grid[-1])
+    corners = [k for k in kinks(record, **values) if low <= k.u <= high]
+    jumps = [k for k in corners if k.order < order]
+    colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+    style = {"color": colour, "linestyle": dash, "linewidth": 1.8}
+    settings = ", ".join(f"{n}={v:g}" for n, v in values.items())
+    label = f"{record.name}({settings})" if settings else record.name
+    # A line ends a hair before each jump and begins again a hair behind it.
+    ends = [low - 1.0, *(k.u for k in jumps), high + 1.0]
+    for left, right in itertools.pairwise(ends):
+        hair = 1e-9 * max(1.0, abs(left), abs(right))
+        inside = grid[(grid > left + hair) & (grid < right - hair)]
+        edges = [x for x in (left + hair, right - hair) if low <= x <= high]
+        u = np.unique(np.concatenate([inside, edges]))
+        ax.plot(u, lossmith.curve(record, u, order=order, **values), label=label, **style)
+        label = "_nolegend_"
+    for k in corners:
+        _mark(ax, k, order, colour)
+
+
+def _fit(ax: Axes) -> None:
+    """Where one curve dwarfs the others, let it leave the picture."""
+    heights = [float(np.nanmax(np.abs(line.get_ydata()), initial=0.0)) for line in ax.get_lines()]
+    usual = 3 * float(np.median([h for h in heights if h > 0] or [1.0]))
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, -usual), min(high, usual))
+
+
+def _mark(ax: Axes, k: Kink, order: int, colour: str) -> None:
+    """A dot where the formula is at a kink; at a jump, rings around the limits it leaves out."""
+    stated = (k.value, k.slope, k.curvature)[order]
+    sides = (k.values, k.slopes, k.curvatures)[order]
+    if k.order < order:
+        rings = [side for side in sides if math.isfinite(side) and abs(side - stated) > 1e-12]
+        ax.plot([k.u] * len(rings), rings, "o", color=colour, markersize=5, markerfacecolor="white")
+    if math.isfinite(stated):
+        ax.plot([k.u], [stated], "o", color=colour, markersize=5)
