@@ -44,6 +44,32 @@ class Call:
         return not self.target.is_floating_point()
 
 
+_FIXABLE = frozenset((-2.0, -1.0, 0.0, 1.0, 2.0, 3.0))
+
+
+def fix(call: Call) -> tuple[tuple[tuple[str, int], ...], tuple[float, ...]]:
+    """Shape parameters that are small whole numbers, and the others (then the scale) as numbers.
+
+    The first kind becomes part of a kernel's text: focal with gamma = 2 squares, where a runtime
+    gamma costs an exponential. Anything else stays an argument, so a sweep compiles once.
+    """
+    shape = call.loss.formula.shape
+    if not shape:
+        return (), call.parameters
+    fixed = tuple(
+        (p.name, int(v)) for p, v in zip(shape, call.parameters, strict=False) if v in _FIXABLE
+    )
+    if not fixed:
+        return (), call.parameters
+    names = {name for name, _ in fixed}
+    rest = tuple(
+        v
+        for p, v in zip(call.loss.formula.parameters, call.parameters, strict=True)
+        if p.name not in names
+    )
+    return fixed, rest
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that decides the text of a kernel, and nothing else."""
@@ -61,3 +87,4 @@ class Plan:
     class_weight: bool = False
     smoothed: bool = False
     contiguous: bool = True  # classes next to each other in memory
+    fixed: tuple[tuple[str, int], ...] = ()  # parameters written into the text, see `fix`

@@ -114,6 +114,8 @@ def _count(call: Call) -> int | None:
         if call.mask is None:
             return call.prediction.numel() // shape[1]
         return int(call.mask.expand(shape[:1] + shape[2:]).sum())
+    if call.prediction.numel() < _FEW:  # a second look at few numbers is cheaper than counting
+        return None
     kept = call.target != call.ignore_index
     return int(torch.count_nonzero(kept if call.mask is None else kept & call.mask))
 
@@ -123,7 +125,8 @@ def _strip(ctx: Any, call: Call) -> None:
     ctx.save_for_backward(
         call.prediction, call.target, call.weight, call.mask, call.class_weight
     )  # fmt: skip
-    call.prediction = call.target = call.weight = call.mask = call.class_weight = None  # type: ignore[assignment]
+    for name in ("prediction", "target", "weight", "mask", "class_weight"):
+        setattr(call, name, None)
     ctx.call = call
 
 
@@ -131,12 +134,15 @@ def _restore(ctx: Any) -> Call:
     """The call with its tensors, as a copy: what autograd frees must not be held on to here."""
     call = copy(ctx.call)
     call.prediction, call.target, call.weight, call.mask, call.class_weight = ctx.saved_tensors
-    return call  # type: ignore[no-any-return]
+    return call
 
 
 def _plain_backward() -> bool:
     """Neither a differentiable backward nor a transform of it."""
     return not torch.is_grad_enabled() and torch._C._functorch.peek_interpreter_stack() is None
+
+
+_FEW = 1 << 14
 
 
 class _Reduced(torch.autograd.Function):

@@ -100,7 +100,8 @@ def log_cosh(x: Tensor) -> Tensor:
 
 @_lift
 def softsign(x: Tensor) -> Tensor:
-    return x / (1 + torch.abs(x))
+    a = torch.abs(x)
+    return torch.where(torch.isinf(x), torch.sign(x), x / (1 + a))
 
 
 @_lift
@@ -113,7 +114,7 @@ def abs_minus_log1p(x: Tensor) -> Tensor:
     for k in range(23, 1, -2):
         series = series * t + 1.0 / k
     near = a * s - 2 * s * t * series
-    return torch.where(a < 0.5, near, a - torch.log1p(a))
+    return torch.where(a < 0.5, near, torch.where(torch.isinf(a), a, a - torch.log1p(a)))
 
 
 def _far(x: Tensor) -> float:

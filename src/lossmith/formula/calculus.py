@@ -32,9 +32,13 @@ def symbols(formula: Formula) -> dict[str, Expr]:
 
 
 @lru_cache(maxsize=512)
-def base(formula: Formula) -> Expr:
-    """ψ₀(u; shape parameters), checked and tidied."""
-    names = symbols(formula)
+def base(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Expr:
+    """ψ₀(u; shape parameters), checked and tidied.
+
+    `fixed` puts whole numbers in the place of parameters before anything else is done, so that
+    (1 - p)^gamma with gamma = 2 is a square in every derivative.
+    """
+    names = symbols(formula) | {name: sp.Integer(value) for name, value in fixed}
     arguments = [names[p.name] for p in formula.shape]
     try:
         raw = formula.function(U, *arguments)

@@ -33,7 +33,10 @@ _NUMPY: dict[str, Callable[..., Any]] = {
     "unit": lambda x: x / np.hypot(1, x),
     "rhypot": lambda x: 1 / np.hypot(1, x),
     "log1p_square": lambda x: np.log1p(x * x),
-    "boxcox1p": lambda x, a: np.expm1(a * np.log1p(x * x)) / a if a else np.log1p(x * x),
+    "half_boxcox1p": lambda x, a: (
+        np.expm1(a * np.log1p(x * x)) / (2 * a) if a else np.log1p(x * x) / 2
+    ),
+    "logistic_density": lambda x: np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2,
     "gauss_rise": lambda x: -np.expm1(-x * x),
     "gauss_moment": lambda x, n: x**n * np.exp(-x * x),
     "complement": lambda u: -np.expm1(u),

@@ -142,9 +142,22 @@ class log1p_square(PrimitiveBase):
 
 
 class half_boxcox1p(PrimitiveBase):
-    """((1 + x²)^a - 1) / (2a), and log(1 + x²) / 2 where a = 0; half, so that a = 1/2 ends at |x|."""
+    """((1 + x²)^a - 1) / (2a), and log(1 + x²) / 2 where a = 0.
+
+    Half of the Box-Cox transform, so that a = 1/2 grows as |x| and overflows no sooner.
+    """
 
     nargs = 2
+
+    @classmethod
+    def eval(cls, x: Expr, a: Expr) -> Expr | None:
+        special = {
+            sp.Integer(1): lambda: x**2 / 2,
+            sp.Rational(1, 2): lambda: hypot1m1(x),
+            sp.Integer(0): lambda: log1p_square(x) / 2,
+            sp.Integer(-1): lambda: unit(x) ** 2 / 2,
+        }.get(a)
+        return special() if special else None
 
     def fdiff(self, argindex: int = 1) -> Expr:
         x, a = self.args

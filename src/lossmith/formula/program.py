@@ -83,7 +83,8 @@ class _Printer(PythonCodePrinter):
         product = " * ".join(texts) or "K(1.0)"
         if below:
             product = f"{product} / " + (below[0] if len(below) == 1 else f"({' * '.join(below)})")
-        return f"({'-' if coefficient < 0 else ''}{product})"
+        # The sign stands outside, so that σ(2u) and σ(-2u) are seen to share |2u|.
+        return f"(-({product}))" if coefficient < 0 else f"({product})"
 
     def _print_Add(self, e: Expr, order: str | None = None) -> str:
         return f"({super()._print_Add(e, order)})"

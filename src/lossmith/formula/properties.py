@@ -10,6 +10,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
+from lossmith.formula.algebra import Properties as Properties
 from lossmith.formula.calculus import polish
 from lossmith.formula.domain import Interval
 from lossmith.formula.exact import function
@@ -17,7 +18,6 @@ from lossmith.formula.extremes import Array, fast, highest, size
 from lossmith.formula.kinks import Kink, found, smoothness, stated_at
 from lossmith.formula.pieces import DIGITS, Piece, bound, concrete, pieces
 from lossmith.formula.record import Formula
-from lossmith.formula.traits import Properties
 
 Real = Any
 SIGN = mp.mpf(10) ** -20  # below this, relative to its largest, a curvature counts as 0

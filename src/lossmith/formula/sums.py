@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TypeVar
 
 from lossmith.formula.domain import Interval
-from lossmith.formula.traits import Known, Properties
+from lossmith.formula.traits import Known, Traits
+
+Some = TypeVar("Some", bound=Traits)
 
 
-def add(a: Properties, b: Properties) -> Properties:
+def add(a: Some, b: Some) -> Some:
     """The properties of ψ₁ + ψ₂ of one family."""
     shared = _overlap(a.minimiser, b.minimiser)
     convex, concave = both(a.convex, b.convex), both(a.concave, b.concave)
@@ -56,7 +59,7 @@ def _size(a: float | None, b: float | None) -> float | None:
     return a + b
 
 
-def _lowest(a: Properties, b: Properties) -> float | None:
+def _lowest(a: Traits, b: Traits) -> float | None:
     x, y = a.lowest, b.lowest
     if x is None or y is None:
         return None
@@ -67,7 +70,7 @@ def _lowest(a: Properties, b: Properties) -> float | None:
     return -math.inf if other is not None and math.isfinite(other) else None
 
 
-def _highest(a: Properties, b: Properties) -> float | None:
+def _highest(a: Traits, b: Traits) -> float | None:
     x, y = a.highest, b.highest
     if x is None or y is None:
         return None
@@ -89,7 +92,7 @@ def _order(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else min(a, b)
 
 
-def _redescending(a: Properties, b: Properties) -> Known:
+def _redescending(a: Traits, b: Traits) -> Known:
     if a.redescending is None or b.redescending is None:
         return None
     if a.redescending and b.redescending:
@@ -102,7 +105,7 @@ def _redescending(a: Properties, b: Properties) -> Known:
     return None
 
 
-def _factor(a: Properties, b: Properties) -> float | None:
+def _factor(a: Traits, b: Traits) -> float | None:
     """1/k is the least value on u ≤ 0, and least values add, as long as no term goes below 0."""
     factors = (a.zero_one_factor, b.zero_one_factor)
     if any(k is None for k in factors) or not all((p.lowest or 0) >= 0 for p in (a, b)):

@@ -68,7 +68,7 @@ def _fingerprint(formula: Formula) -> str:
     return f"{formula.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def through_margin(formula: Formula) -> Any:
+def through_margin(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Any:
     """g(m) = ψ(log σ(m)): a probability formula in the margin m = z_target - logsumexp(others).
 
     For a hard target log p = log σ(m) exactly, and 1 - p = σ(-m) keeps its digits where log p
@@ -79,7 +79,7 @@ def through_margin(formula: Formula) -> Any:
     from lossmith.formula.calculus import U, base
     from lossmith.formula.primitives import expm1, sigmoid, softplus
 
-    expression = base(formula).subs(U, -softplus(-U))
+    expression = base(formula, fixed).subs(U, -softplus(-U))
     expression = expression.replace(
         lambda e: isinstance(e, sp.exp) and e.args[0] == -softplus(-U), lambda e: sigmoid(U)
     )

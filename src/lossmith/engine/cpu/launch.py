@@ -14,7 +14,7 @@ from lossmith.engine import cache
 from lossmith.engine.cpu import elementwise, machine, source
 from lossmith.engine.cpu.memory import fresh
 from lossmith.engine.cpu.threads import share
-from lossmith.engine.plan import Call, Output, Plan
+from lossmith.engine.plan import Call, Output, Plan, fix
 from lossmith.errors import LabelError
 
 _KERNELS: dict[Any, Any] = {}
@@ -36,13 +36,13 @@ class Result(NamedTuple):
     values: Tensor | None
 
 
-def _kernel(call: Call, output: Output, contiguous: bool) -> Any:
+def _kernel(call: Call, output: Output, contiguous: bool, fixed: Any) -> Any:
     """The compiled kernel of a call, from memory, from the cache directory, or made now."""
     short = (
         call.loss.key, call.loss.kind, call.prediction.dtype, call.target.dtype, output,
         call.signed,
         call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
-        call.label_smoothing > 0, contiguous,
+        call.label_smoothing > 0, contiguous, fixed,
     )  # fmt: skip
     found = _KERNELS.get(short)
     if found is None:
@@ -60,6 +60,7 @@ def _kernel(call: Call, output: Output, contiguous: bool) -> Any:
             class_weight=call.class_weight is not None,
             smoothed=call.label_smoothing > 0,
             contiguous=contiguous,
+            fixed=fixed,
         )
         text = f"{plan!r}|{cache.fingerprint()}"
         name = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -85,8 +86,9 @@ def run(call: Call, output: Output, factor: float, upstream: Tensor | None = Non
     arguments.append(address)
     if call.alpha is not None:
         arguments += (call.alpha, 1.0 - call.alpha)
-    arguments += call.parameters
-    kernel = _kernel(call, output, True)
+    fixed, numbers = fix(call)
+    arguments += numbers
+    kernel = _kernel(call, output, True, fixed)
     if blocks:
         _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK)
     del keep_alive
@@ -136,9 +138,10 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     )
     partial, address = _sums(blocks)
     arguments.append(address)
-    tail = ((call.label_smoothing,) if call.label_smoothing else ()) + call.shape_parameters
+    fixed, numbers = fix(call)
+    tail = ((call.label_smoothing,) if call.label_smoothing else ()) + numbers
     dtype = np.float64 if prediction.dtype == torch.float64 else np.float32
-    kernel = _kernel(call, output, inner == 1)
+    kernel = _kernel(call, output, inner == 1, fixed)
 
     def run_blocks(first: int, last: int) -> None:
         scratch = np.empty(2 * classes, dtype)  # one for each thread

@@ -10,6 +10,9 @@ from lossmith.engine.cpu.text import Kernel, load, store
 from lossmith.engine.plan import Plan
 
 
+_OTHERS = ("range(y)", "range(y + 1, classes)")  # every class but the row's own
+
+
 def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
     """The kernel of a plan over rows (see `elementwise.write`)."""
     k = Kernel()
@@ -132,31 +135,43 @@ def _step(plan: Plan) -> str:
 def _softmax_hard(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     """u = log p_y through the margin m = z_y - logsumexp(others): see link/chain.py."""
     arguments = "".join(f", {p}" for p in parameters)
+    gradient = "gradient" in plan.output
+    plain = plan.contiguous and plan.prediction in ("float32", "float64")
+    # The exponentials wait in the gradient's own row, where that can hold them.
+    scores = f"{load('prediction', plan.prediction, _at(plan))}" if plain else "scratch[k]"
+    hold = f"gradient[{_at(plan)}]" if plain else "scratch[k]"
     k.line("highest = _LEAST")
-    k.open("for k in range(classes):")
-    k.line(f"z = {load('prediction', plan.prediction, _at(plan))}")
-    k.line("z = where(k == y, K(-np.inf), z)")
-    k.line("scratch[k] = z")
-    k.line("highest = max(highest, rank(z))")
-    k.close()
+    if plain:
+        for span in _OTHERS:
+            k.open(f"for k in {span}:")
+            k.line(f"highest = max(highest, rank({scores}))")
+            k.close()
+    else:
+        k.open("for k in range(classes):")
+        k.line(f"z = {load('prediction', plan.prediction, _at(plan))}")
+        k.line("z = where(k == y, K(-np.inf), z)")
+        k.line("scratch[k] = z")
+        k.line("highest = max(highest, rank(z))")
+        k.close()
     k.line("top = unrank(highest)")
     k.line("top = where(top == K(-np.inf), K(0.0), top)  # every other class is forbidden")
-    k.line("others = K(0.0)")
-    k.open("for k in range(classes):")
-    k.line("e = exp(scratch[k] - top)")
-    if "gradient" in plan.output:
-        k.line("scratch[k] = e")
-    k.line("others += e")
-    k.close()
     k.line(f"z_y = {load('prediction', plan.prediction, _at(plan, 'y'))}")
+    k.line("others = K(0.0)")
+    for span in _OTHERS if plain else ("range(classes)",):
+        k.open(f"for k in {span}:")
+        k.line(f"e = _decay(top - {scores})")
+        if gradient:
+            k.line(f"{hold} = e")
+        k.line("others += e")
+        k.close()
     k.line("margin = (z_y - top) - log(others)")
     k.line(f"{_wants(plan)} = program(margin{arguments})")
-    if "gradient" in plan.output:
+    if gradient:
         k.line(f"step = {_step(plan)} * slope")
         k.line("share = where(others > K(0.0), -step / others, K(0.0))")
         k.line("share = where(others == others, share, others)")
         k.open("for k in range(classes):")
-        k.line(f"gradient[{_at(plan)}] = {store('share * scratch[k]', plan.prediction)}")
+        k.line(f"gradient[{_at(plan)}] = {store(f'share * {hold}', plan.prediction)}")
         k.close()
         k.line(f"gradient[{_at(plan, 'y')}] = {store('step', plan.prediction)}")
 

@@ -67,12 +67,13 @@ def write(plan: Plan, formula: Formula) -> str:
     """The source of a plan's kernel. Derives the formula, so this imports SymPy."""
     from lossmith.formula import calculus, program
 
-    parameters = tuple(p.name for p in formula.shape)
+    written_in = {name for name, _ in plan.fixed}
+    parameters = tuple(p.name for p in formula.shape if p.name not in written_in)
     names = tuple(f"p_{n}" for n in parameters)  # apart from every name that a loop uses
     if plan.kind == "softmax" and plan.hard and not plan.smoothed:
-        expression = through_margin(formula)
+        expression = through_margin(formula, plan.fixed)
     else:
-        expression = calculus.base(formula)
+        expression = calculus.base(formula, plan.fixed)
     outputs = [expression] if plan.output != "gradient" else []
     if "gradient" in plan.output:
         outputs.append(calculus.derivative(expression, "u"))

@@ -297,7 +297,8 @@ softplus = _rule(lambda x: where(x > _ZERO, x, _ZERO) + _log1p_unit(_decay(absol
 def log_cosh(x):
     """log(cosh(x)): |x| - log 2 + log(1 + e^(-2 |x|)), or a polynomial where that cancels."""
     a, y = absolute(x), x * x
-    far = (a - _LN2_HIGH) + (_log1p_unit(_decay(_TWO * a)) - _LN2_LOW)
+    # 1 - (1 - e^(-2a)): not as exact as e^(-2a), but the exponential that tanh needs as well
+    far = (a - _LN2_HIGH) + (_log1p_unit(_ONE - complement(-(_TWO * a))) - _LN2_LOW)
     return where(a < K(0.5), y * _polynomial(y, _LOG_COSH), far)
 
 
