@@ -163,7 +163,7 @@ def _share(call: Call, z: Tensor, target: Tensor) -> Tensor:
     share = _onehot(target, z).to(z.dtype) if call.hard else target
     if call.label_smoothing:
         allowed = z.detach() > -torch.inf
-        spread = call.label_smoothing / allowed.sum(1, keepdim=True)
+        spread = call.label_smoothing / allowed.sum(1, keepdim=True).to(z.dtype)
         share = (1 - call.label_smoothing) * share + torch.where(allowed, spread, 0.0)
     return share
 

@@ -18,6 +18,7 @@ from lossmith.engine.plan import Call, Output, Plan, fix
 from lossmith.errors import LabelError
 
 _KERNELS: dict[Any, Any] = {}
+_WIDE = 128  # classes
 _GRAIN = 64 * elementwise.BLOCK  # elements that one thread takes at a time
 _NAMES = {
     torch.float32: "float32", torch.float64: "float64", torch.float16: "float16",
@@ -36,13 +37,13 @@ class Result(NamedTuple):
     values: Tensor | None
 
 
-def _kernel(call: Call, output: Output, contiguous: bool, fixed: Any) -> Any:
+def _kernel(call: Call, output: Output, fixed: Any, contiguous: bool, wide: bool) -> Any:
     """The compiled kernel of a call, from memory, from the cache directory, or made now."""
     short = (
         call.loss.key, call.loss.kind, call.prediction.dtype, call.target.dtype, output,
         call.signed,
         call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
-        call.label_smoothing > 0, contiguous, fixed,
+        call.label_smoothing > 0, fixed, contiguous, wide,
     )  # fmt: skip
     found = _KERNELS.get(short)
     if found is None:
@@ -60,6 +61,7 @@ def _kernel(call: Call, output: Output, contiguous: bool, fixed: Any) -> Any:
             class_weight=call.class_weight is not None,
             smoothed=call.label_smoothing > 0,
             contiguous=contiguous,
+            wide=wide,
             fixed=fixed,
         )
         text = f"{plan!r}|{cache.fingerprint()}"
@@ -88,7 +90,7 @@ def run(call: Call, output: Output, factor: float, upstream: Tensor | None = Non
         arguments += (call.alpha, 1.0 - call.alpha)
     fixed, numbers = fix(call)
     arguments += numbers
-    kernel = _kernel(call, output, True, fixed)
+    kernel = _kernel(call, output, fixed, True, False)
     if blocks:
         _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK)
     del keep_alive
@@ -141,7 +143,7 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     fixed, numbers = fix(call)
     tail = ((call.label_smoothing,) if call.label_smoothing else ()) + numbers
     dtype = np.float64 if prediction.dtype == torch.float64 else np.float32
-    kernel = _kernel(call, output, inner == 1, fixed)
+    kernel = _kernel(call, output, fixed, inner == 1, classes >= _WIDE)
 
     def run_blocks(first: int, last: int) -> None:
         scratch = np.empty(2 * classes, dtype)  # one for each thread
