@@ -10,9 +10,10 @@ import click
 
 from lossmith.errors import InputError
 from lossmith.formula import ledger, properties
+from lossmith.formula.algebra import Properties
 from lossmith.formula.kinks import Kink
+from lossmith.formula.phrases import number, place, said
 from lossmith.formula.record import Formula
-from lossmith.formula.traits import Properties, number, place, said
 
 # What u is, said once for each family.
 MEANING = {
