@@ -264,13 +264,13 @@ class _BarronFunction(Protocol):
     formula: Formula
     Module: type[Barron]
     def __call__(self, prediction: Tensor, target: Tensor, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
-        """One family of robust losses, tuned by one number. ψ(u) = ψ₀(u/c), ψ₀(u) = where(Eq(alpha, 2), u ** 2 / 2, general), b = abs(alpha - 2), general = b / 2 * boxcox1p(u / sqrt(b), alpha / 2)."""
+        """One family of robust losses, tuned by one number. ψ(u) = ψ₀(u/c), ψ₀(u) = where(Eq(alpha, 2), u ** 2 / 2, general), b = abs(alpha - 2), general = b * half_boxcox1p(u / sqrt(b), alpha / 2)."""
     def total(self, prediction: Tensor, target: Tensor, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 barron: _BarronFunction
 
 class Barron(Loss):
-    """One family of robust losses, tuned by one number. ψ(u) = ψ₀(u/c), ψ₀(u) = where(Eq(alpha, 2), u ** 2 / 2, general), b = abs(alpha - 2), general = b / 2 * boxcox1p(u / sqrt(b), alpha / 2)."""
+    """One family of robust losses, tuned by one number. ψ(u) = ψ₀(u/c), ψ₀(u) = where(Eq(alpha, 2), u ** 2 / 2, general), b = abs(alpha - 2), general = b * half_boxcox1p(u / sqrt(b), alpha / 2)."""
     alpha: float | Tensor
     c: float | Tensor
     def __init__(self, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...

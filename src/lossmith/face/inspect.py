@@ -72,6 +72,14 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
 
     What second-order methods need: boosted trees, Newton steps, iteratively reweighted fits.
 
+    Formula:
+        value = w·ψ(u), gradient = ∂value/∂prediction, hessian = ∂²value/∂prediction² by element;
+        the chain rule is that of `lossmith.link.chain`.
+
+    Shapes:
+        prediction and target as the loss takes them; gradient and hessian have the prediction's
+        shape, value one entry for each loss.
+
     Parameters:
         loss: a function or Module of Lossmith.
         prediction, target: as the loss takes them.
@@ -115,6 +123,12 @@ def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any
 
 def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -> str:
     """Which engine would run this call, and why.
+
+    Formula:
+        none is evaluated; the answer is one sentence, "cpu: …" or "reference: …" = engine and reason.
+
+    Shapes:
+        prediction and target as the loss takes them.
 
     Parameters:
         loss: a function or Module of Lossmith.

@@ -15,6 +15,16 @@ class Loss(nn.Module):
 
     A setting given as a tensor that requires grad (or an nn.Parameter) is learned; any other
     tensor is a constant that follows `.to()` and stays out of the state_dict.
+
+    Formula:
+        loss = total / mass, total = Σ weight·ψ(u), mass = Σ weight; each loss states its ψ and u.
+
+    Shapes:
+        forward(prediction, target, weight=None, mask=None): those of the loss; the result is a
+        scalar, or with reduction="none" one loss for each element (row).
+
+    Parameters:
+        settings: parameters and options of the loss, as its own constructor takes them.
     """
 
     function: Any  # the function of the same loss; class attribute of each subclass

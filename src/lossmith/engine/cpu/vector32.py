@@ -207,14 +207,7 @@ def sigmoid(x):
     return where(x < _ZERO, e * inverse, inverse)
 
 
-@_rule
-def logistic_density(x):
-    """sigmoid(x) sigmoid(-x), symmetric."""
-    e = _decay(absolute(x))
-    inverse = _ONE / (_ONE + e)
-    return (e * inverse) * inverse
-
-
+logistic_density = _rule(lambda x: sigmoid(x) * sigmoid(-x))
 gauss_rise = _rule(lambda x: complement(-(x * x)))  # 1 - e^(-x^2)
 # x^n e^(-x^2) for a literal n from 0 to 4; where x is held, the exponential is 0
 gauss_moment = _rule(lambda x, n: _decay(square(_held(x, K(10.5)))) * ipow(_held(x, K(10.5)), n))
