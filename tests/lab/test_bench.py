@@ -25,6 +25,7 @@ from lossmith.lab.bench import (
     table,
     timing,
     truth,
+    weather,
 )
 from lossmith.lab.cli import main
 
@@ -243,6 +244,23 @@ def test_the_data_of_a_run_has_every_field() -> None:
     assert read["results"][0]["figure"] == {"low": 1.0, "middle": 1.0, "high": 1.0}
     assert read["results"][0]["target"] == {"kind": "faster", "limit": 2.0}
     assert [r["met"] for r in read["results"]] == [False, True, True, True, True, True, None, None]
+
+
+def test_work_of_others_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds on the clock of two processors, twelve of work, of which eight are ours."""
+    listing = tmp_path / "stat"
+    listing.write_text("cpu 100 0 0 5000 0 0 0 0 0 0\n")
+    monkeypatch.setattr(weather.os, "sysconf", lambda _: 100)
+    monkeypatch.setattr(weather.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(weather, "_own", lambda: (50.0, 1000.0))
+    others = weather.watch(listing)
+    listing.write_text("cpu 1000 100 100 6000 0 50 50 0 0 0\n")
+    monkeypatch.setattr(weather, "_own", lambda: (58.0, 1010.0))
+    assert others() == pytest.approx(0.2)
+    assert "20 %" in weather.warning(others())
+    assert "20 %" in report.about(report.environment(settings.Settings()) | {"others": others()})
+    assert weather.warning(0.01) == weather.warning(None) == ""
+    assert weather.watch(tmp_path / "none")() is None
 
 
 def call(*words: str) -> Result:

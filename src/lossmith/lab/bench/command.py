@@ -61,12 +61,12 @@ def bench(
     import torch
     from rich.console import Console
 
-    from lossmith.lab.bench import report, table
+    from lossmith.lab.bench import report, table, weather
 
     before = torch.get_num_threads()
     settings = Settings(names, threads or before, quick)
     messages = Console(stderr=True)
-    begin = time.perf_counter()
+    begin, others = time.perf_counter(), weather.watch()
     torch.set_num_threads(settings.threads)
     try:
         results = list(_measure(settings, messages))
@@ -74,7 +74,7 @@ def bench(
         torch.set_num_threads(before)
     seconds = time.perf_counter() - begin
 
-    found = report.environment(settings)
+    found = report.environment(settings) | {"others": others()}
     tables = Console()
     if not tables.is_terminal:
         tables = Console(width=PIPED_WIDTH)
@@ -82,6 +82,8 @@ def bench(
     tables.print(report.about(found), style="dim", highlight=False)
     if quick:
         tables.print("A quick run: these figures mean nothing.", style="bold")
+    elif cloud := weather.warning(found["others"]):
+        tables.print(cloud, style="bold red")
     if json_file:
         _write(json_file, report.as_text(report.as_data(results, settings, found, seconds)))
     if update_readme:

@@ -15,20 +15,16 @@ import lossmith
 from lossmith.engine.cpu import launch
 from lossmith.formula import calculus, program
 from lossmith.formula.ledger import LEDGER
+from lossmith.formula.primitives import PRIMITIVES
 from lossmith.lab.bench import data, memory, race, rivals, timing, truth
 from lossmith.lab.bench.result import Result, Row, Target, compared
 from lossmith.lab.bench.settings import Settings
 
 LARGE, HUGE, TILE = 1 << 22, 1 << 25, 1 << 20
 TWINS = ("smooth_l1", "huber", "l1", "l2")
-# Primitives that are no arithmetic: an exponential, a logarithm, or made of them.
-# fmt: off
-TRANSCENDENTAL = frozenset((
-    "exp", "log", "expm1", "log1p", "sigmoid", "softplus", "tanh", "log_cosh", "abs_minus_log1p",
-    "log1p_square", "boxcox1p", "boxcox1p_da", "gauss_rise", "gauss_moment", "complement",
-    "bernoulli", "power",
-))
-# fmt: on
+# Words of a program that are an exponential, a logarithm, or made of them: all but these four.
+ROOTS_AND_RATIOS = {"softsign", "hypot1m1", "unit", "rhypot"}
+TRANSCENDENTAL = {*PRIMITIVES, "exp", "log", "power"} - ROOTS_AND_RATIOS
 
 
 def _function(name: str) -> Callable[..., Tensor]:

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lossmith.lab.bench import weather
 from lossmith.lab.bench.result import Result
 from lossmith.lab.bench.settings import Settings
 
@@ -58,8 +59,8 @@ def about(found: dict[str, Any]) -> str:
         f"{found['date']}, {found['device']}, {found['threads']} threads, {found['system']}, "
         f"Python {found['python']}, torch {found['torch']}, Numba {found['numba']}, Lossmith "
         f"{found['lossmith']}. float32, value and gradient; ≥ counts how many times as fast as the "
-        "other, ≤ how many times as long, or plain time."
-    )
+        "other, ≤ how many times as long, or plain time. " + weather.warning(found.get("others"))
+    ).strip()
 
 
 def as_data(
