@@ -87,5 +87,5 @@ class Plan:
     class_weight: bool = False
     smoothed: bool = False
     contiguous: bool = True  # classes next to each other in memory
-    wide: bool = False  # so many classes that a row should be touched as little as possible
+    panels: bool = False  # few classes: rows side by side instead of one by one
     fixed: tuple[tuple[str, int], ...] = ()  # parameters written into the text, see `fix`

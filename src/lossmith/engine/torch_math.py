@@ -131,7 +131,7 @@ def rhypot(x: Tensor) -> Tensor:
 @_lift
 def unit(x: Tensor) -> Tensor:
     a = torch.abs(x)
-    return torch.where(a < _far(x), x * torch.rsqrt(1 + x * x), torch.sign(x))
+    return torch.where(a < _far(x), x * torch.rsqrt(1 + x * x), sign(x))
 
 
 @_lift

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from lossmith.engine import cache
-from lossmith.engine.cpu import elementwise, machine, source
+from lossmith.engine.cpu import elementwise, machine, panels, source
 from lossmith.engine.cpu.memory import fresh
 from lossmith.engine.cpu.threads import share
 from lossmith.engine.plan import Call, Output, Plan, fix
 from lossmith.errors import LabelError
 
 _KERNELS: dict[Any, Any] = {}
-_WIDE = 128  # classes
+_NARROW = 128  # classes; fewer go by panels
 _GRAIN = 64 * elementwise.BLOCK  # elements that one thread takes at a time
 _NAMES = {
     torch.float32: "float32", torch.float64: "float64", torch.float16: "float16",
@@ -37,13 +37,13 @@ class Result(NamedTuple):
     values: Tensor | None
 
 
-def _kernel(call: Call, output: Output, fixed: Any, contiguous: bool, wide: bool) -> Any:
+def _kernel(call: Call, output: Output, fixed: Any, contiguous: bool, panel: bool) -> Any:
     """The compiled kernel of a call, from memory, from the cache directory, or made now."""
     short = (
         call.loss.key, call.loss.kind, call.prediction.dtype, call.target.dtype, output,
         call.signed,
         call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
-        call.label_smoothing > 0, fixed, contiguous, wide,
+        call.label_smoothing > 0, fixed, contiguous, panel,
     )  # fmt: skip
     found = _KERNELS.get(short)
     if found is None:
@@ -61,7 +61,7 @@ def _kernel(call: Call, output: Output, fixed: Any, contiguous: bool, wide: bool
             class_weight=call.class_weight is not None,
             smoothed=call.label_smoothing > 0,
             contiguous=contiguous,
-            wide=wide,
+            panels=panel,
             fixed=fixed,
         )
         text = f"{plan!r}|{cache.fingerprint()}"
@@ -133,7 +133,9 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     rows_shape = shape[:1] + shape[2:]
     rows = rows_shape.numel()
     inner = rows // shape[0] if shape[0] else 1
-    block_rows = max(1, min(64, 16384 // max(classes, 1)))
+    smoothing = call.label_smoothing
+    panel = classes < _NARROW and call.loss.kind == "softmax" and call.hard and not smoothing
+    block_rows = 4 * panels.LANES if panel else max(1, min(64, 16384 // classes))
     blocks = -(-rows // block_rows)
     keep_alive, arguments, gradient, values = _pointers(
         call, output, upstream, prediction, target, rows_shape
@@ -141,15 +143,25 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     partial, address = _sums(blocks)
     arguments.append(address)
     fixed, numbers = fix(call)
-    tail = ((call.label_smoothing,) if call.label_smoothing else ()) + numbers
+    tail = ((smoothing, *numbers) if smoothing else numbers) + (factor,)
     dtype = np.float64 if prediction.dtype == torch.float64 else np.float32
-    kernel = _kernel(call, output, fixed, inner == 1, classes >= _WIDE)
+    kernel = _kernel(call, output, fixed, inner == 1, panel)
 
     def run_blocks(first: int, last: int) -> None:
-        scratch = np.empty(2 * classes, dtype)  # one for each thread
+        # Room to work in, of its own for each thread.
+        room: tuple[int, ...]
+        if panel:
+            lanes = panels.LANES
+            scratch = np.empty((classes + 7) * lanes, dtype)
+            places = np.empty(2 * lanes, np.int64)
+            start = scratch.ctypes.data
+            room = (start + 7 * lanes * scratch.itemsize, start, places.ctypes.data, lanes)
+        else:
+            scratch = np.empty(2 * classes, dtype)
+            room = (scratch.ctypes.data,)
         kernel(
             machine.UNUSED, machine.UNUSED, first, last, rows, classes, inner, block_rows,
-            call.ignore_index, *arguments, scratch.ctypes.data, *tail, factor,
+            call.ignore_index, *arguments, *room, *tail,
         )  # fmt: skip
 
     if blocks:

@@ -135,9 +135,8 @@ def _softmax_hard(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     """u = log p_y through the margin m = z_y - logsumexp(others): see link/chain.py."""
     arguments = "".join(f", {p}" for p in parameters)
     gradient = "gradient" in plan.output
-    plain = plan.wide and plan.contiguous and plan.prediction in ("float32", "float64")
-    # Of a wide row the exponentials wait in the gradient's own row, where that can hold them; a
-    # narrow one is quicker through the scratch row, in loops that do not stop at y.
+    plain = plan.contiguous and plan.prediction in ("float32", "float64")
+    # The exponentials wait in the gradient's own row, where that can hold them.
     scores = f"{load('prediction', plan.prediction, _at(plan))}" if plain else "scratch[k]"
     hold = f"gradient[{_at(plan)}]" if plain else "scratch[k]"
     k.line("highest = _LEAST")

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from lossmith.engine.cpu import elementwise, rows
+from lossmith.engine.cpu import elementwise, panels, rows
 from lossmith.engine.plan import Plan
 from lossmith.formula.record import Formula
 from lossmith.link.links import through_margin
@@ -82,6 +82,8 @@ def write(plan: Plan, formula: Formula) -> str:
 
     if plan.kind in ("residual", "margin"):
         loop = elementwise.write(plan, names, formula.scale is not None)
+    elif plan.panels:
+        loop = panels.write(plan, names)
     else:
         loop = rows.write(plan, names)
     compute = compute_dtype(plan)
