@@ -82,8 +82,6 @@ def bench(
     tables.print(report.about(found), style="dim", highlight=False)
     if quick:
         tables.print("A quick run: these figures mean nothing.", style="bold")
-    elif cloud := weather.warning(found["others"]):
-        tables.print(cloud, style="bold red")
     if json_file:
         _write(json_file, report.as_text(report.as_data(results, settings, found, seconds)))
     if update_readme:
