@@ -8,10 +8,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import mpmath as mp
 import sympy as sp
 from sympy.core.function import ArgumentIndexError
 
 from lossmith.errors import FormulaError
+from lossmith.formula.exact import function
 from lossmith.formula.primitives import PRIMITIVES, bernoulli, complement
 from lossmith.formula.record import Formula
 
@@ -57,6 +59,8 @@ def base(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Expr:
             f"{formula.name}: the formula returned {type(raw).__name__}; return an expression of u."
         ) from err
     _check(formula, expression, set(arguments))
+    if not formula.builtin:  # ours are tested
+        _check_real(formula, expression)
     return tidy(expression)
 
 
@@ -85,6 +89,21 @@ def _check(formula: Formula, expression: Expr, arguments: set[Expr]) -> None:
         )
     if U not in expression.free_symbols:
         raise FormulaError(f"{name}: the formula does not depend on u, so nothing can be learned.")
+
+
+def _check_real(formula: Formula, expression: Expr) -> None:
+    """√u and log u are real for some u only, which no symbol tells: try a few."""
+    run = function(expression, ("u", *(p.name for p in formula.shape)))
+    sizes = (0.001, 0.3, 1.7, 30.0)
+    right = () if formula.family == "probability" else sizes
+    for u in (*(-size for size in sizes), *right):
+        try:
+            run(mp.mpf(u), *(mp.mpf(p.default) for p in formula.shape))
+        except (TypeError, ValueError, ZeroDivisionError):
+            raise FormulaError(
+                f"{formula.name}: the formula is not a real number at u = {u:g} ({expression}). "
+                "Restrict it with where() to the values of u on which it is real and finite."
+            ) from None
 
 
 @lru_cache(maxsize=4096)
