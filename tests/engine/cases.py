@@ -70,7 +70,7 @@ def elementwise(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def rows(name: str, shape: tuple[int, ...], seed: int = 0) -> tuple[Tensor, Tensor]:
-    """(logits, class indices) in float64; no two scores of a row nearly tie, no margin at a kink."""
+    """(logits, class indices) in float64: no near ties in a row, no margin at a kink."""
     draw = torch.Generator().manual_seed(seed)
     target = torch.randint(0, shape[1], (shape[0], *shape[2:]), generator=draw)
     classes = shape[1]

@@ -179,7 +179,9 @@ def test_label_smoothing(soft, shape, reduction, dtype):
 
 
 def test_class_weight_with_distributions_by_algebra():
-    """torch: Σ_i Σ_k w_k q_ik (-log p_ik) / N. Here a row weighs v_i = Σ_k w_k q_ik as a whole:
+    """A row weighs as a whole here, each class of it in torch.
+
+    torch: Σ_i Σ_k w_k q_ik (-log p_ik) / N. Here, with v_i = Σ_k w_k q_ik:
     Σ_i v_i Σ_k q_ik (-log p_ik) / Σ_i v_i. Both say the same where q is an index.
     """
     logits, w = 2 * draws(17, 7, 4), torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64)

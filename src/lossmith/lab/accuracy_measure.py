@@ -228,7 +228,8 @@ def _rounded_at_kinks(subject: Subject, x: Numbers, number: Any) -> dict[int, tu
     if scale == 1.0 or subject.variable == "m":
         return {}
     edges = [k for k in kinks(subject.record, subject.parameters) if k]
-    quotient = (x / number(scale)).astype(number)
+    with np.errstate(over="ignore"):
+        quotient = (x / number(scale)).astype(number)
     places = [
         i
         for i, q in enumerate(quotient)
