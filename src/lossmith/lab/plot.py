@@ -144,10 +144,14 @@ def _draw(
 
 def _fit(ax: Axes) -> None:
     """Where one curve dwarfs the others, let it leave the picture."""
-    heights = [float(np.nanmax(np.abs(line.get_ydata()), initial=0.0)) for line in ax.get_lines()]
+    curves = [np.asarray(line.get_ydata(), dtype=np.float64) for line in ax.get_lines()]
+    heights = [float(np.nanmax(np.abs(y), initial=0.0)) for y in curves]
     usual = 3 * float(np.median([h for h in heights if h > 0] or [1.0]))
-    low, high = ax.get_ylim()
-    ax.set_ylim(max(low, -usual), min(high, usual))
+    if max(heights, default=0.0) > usual:
+        low = max(-usual, min(float(np.nanmin(y, initial=0.0)) for y in curves))
+        high = min(usual, max(float(np.nanmax(y, initial=0.0)) for y in curves))
+        room = 0.05 * (high - low)
+        ax.set_ylim(low - room, high + room)
 
 
 def _mark(ax: Axes, k: Kink, order: int, colour: str) -> None:
