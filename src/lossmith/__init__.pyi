@@ -6,10 +6,6 @@ from torch import Tensor
 
 from lossmith.face.modules import Loss as Loss
 from lossmith.formula.record import Formula
-
-__version__: str
-primitives: Any
-
 from lossmith.errors import CacheWarning as CacheWarning
 from lossmith.errors import DeviceError as DeviceError
 from lossmith.errors import DtypeError as DtypeError
@@ -36,6 +32,9 @@ from lossmith.face.inspect import engine_for as engine_for
 from lossmith.face.inspect import formula_of as formula_of
 from lossmith.face.multiclass import CrammerSinger as CrammerSinger
 from lossmith.face.multiclass import OneVsRest as OneVsRest
+
+__version__: str
+primitives: Any
 
 
 class _L1Function(Protocol):

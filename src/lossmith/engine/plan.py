@@ -88,4 +88,5 @@ class Plan:
     smoothed: bool = False
     contiguous: bool = True  # classes next to each other in memory
     panels: bool = False  # few classes: rows side by side instead of one by one
+    stream: bool = False  # a gradient far larger than the cache
     fixed: tuple[tuple[str, int], ...] = ()  # parameters written into the text, see `fix`

@@ -18,6 +18,8 @@ from lossmith.engine.cpu import launch
 from lossmith.engine.plan import Call, Reduction
 from lossmith.errors import LabelError
 
+_HALVES = (torch.float16, torch.bfloat16)
+
 
 def reduce(call: Call, reduction: Reduction) -> Tensor:
     """The loss of a call: total / mass, total, or one value per element (row)."""
@@ -98,26 +100,10 @@ def _value_scale(call: Call) -> float:
     return 1.0 if scale is None else float(call.parameters[-1]) ** scale.power
 
 
-def _count(call: Call) -> int | None:
-    """The mass where it is a count, known before the pass: the gradient is then written divided.
-
-    With weights it is a sum, which the pass itself adds up; the gradient is divided afterwards.
-    """
-    if call.weight is not None or call.class_weight is not None:
-        return None
-    if not call.loss.classes:
-        if call.mask is None:
-            return call.prediction.numel()
-        return int(call.mask.expand(call.prediction.shape).sum())
-    if not call.hard:
-        shape = call.prediction.shape
-        if call.mask is None:
-            return call.prediction.numel() // shape[1]
-        return int(call.mask.expand(shape[:1] + shape[2:]).sum())
-    if call.prediction.numel() < _FEW:  # a second look at few numbers is cheaper than counting
-        return None
-    kept = call.target != call.ignore_index
-    return int(torch.count_nonzero(kept if call.mask is None else kept & call.mask))
+def _losses(call: Call) -> int:
+    """How many losses a call has, dropped ones included."""
+    shape = call.prediction.shape
+    return shape.numel() // shape[1] if call.loss.classes else shape.numel()
 
 
 def _strip(ctx: Any, call: Call) -> None:
@@ -142,21 +128,26 @@ def _plain_backward() -> bool:
     return not torch.is_grad_enabled() and torch._C._functorch.peek_interpreter_stack() is None
 
 
-_FEW = 1 << 14
-
-
 class _Reduced(torch.autograd.Function):
-    """The total (or mean) of a call, its gradient made in the same pass."""
+    """The total (or mean) of a call, its gradient made in the same pass.
+
+    The gradient is written as if every loss had weight 1, and divided again in the rare case that
+    the mass turns out otherwise. In half precision it waits for the upstream gradient instead:
+    rounded before a loss scale reaches it, it would lose what the scale is there to save.
+    """
 
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, call: Call, mean: bool, box: Any) -> Tensor:
-        count = _count(call) if mean else None
-        ahead = 1.0 if count is None else _share(True, count)
-        result = launch.run(call, "total+gradient", _slope_scale(call) * ahead)
+        share = _share(mean, _losses(call))
+        if prediction.dtype in _HALVES:
+            result = launch.run(call, "total", 1.0)
+        else:
+            result = launch.run(call, "total+gradient", _slope_scale(call) * share)
         box.append(result.mass)
-        ctx.share = share = _share(mean, result.mass)
-        ctx.gradient, ctx.remaining = result.gradient, (share if count is None else 1.0)
-        reduced = _scalar(call, result.total * share)
+        ctx.share = _share(mean, result.mass)
+        ctx.gradient = result.gradient
+        ctx.remaining = ctx.share / share if share else 0.0
+        reduced = _scalar(call, result.total * ctx.share)
         _strip(ctx, call)
         return reduced
 
@@ -165,15 +156,14 @@ class _Reduced(torch.autograd.Function):
         if not _plain_backward():
             return _differentiable(ctx, upstream, reduced=True), None, None, None
         gradient, ctx.gradient = ctx.gradient, None
-        if gradient is None:  # a second backward
+        if gradient is None:  # half precision, or a second backward
             call = _restore(ctx)
-            factor = _slope_scale(call)
+            factor = _slope_scale(call) * ctx.share * upstream.item()
             gradient = launch.run(call, "total+gradient", factor).gradient
-            step = ctx.share * upstream.item()
         else:
             step = ctx.remaining * upstream.item()
-        if step != 1.0:
-            gradient.mul_(step)  # our own buffer, nobody has seen it yet
+            if step != 1.0:
+                gradient.mul_(step)  # our own buffer, nobody has seen it yet
         return gradient, None, None, None
 
 

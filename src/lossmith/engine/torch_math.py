@@ -194,7 +194,7 @@ def gauss_moment(x: Tensor, n: int) -> Tensor:
 
 @_lift
 def complement(u: Tensor) -> Tensor:
-    return -torch.expm1(u)
+    return 0.0 - torch.expm1(u)  # not -0 at u = 0, of which a negative power is -infinity
 
 
 @_lift

@@ -125,7 +125,7 @@ def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -
     """Which engine would run this call, and why.
 
     Formula:
-        none is evaluated; the answer is one sentence, "cpu: …" or "reference: …" = engine and reason.
+        none is evaluated; the answer is "cpu: …" or "reference: …" = the engine and the reason.
 
     Shapes:
         prediction and target as the loss takes them.

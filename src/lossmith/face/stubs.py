@@ -20,16 +20,13 @@ from torch import Tensor
 
 from lossmith.face.modules import Loss as Loss
 from lossmith.formula.record import Formula
-
-__version__: str
-primitives: Any
-
 '''
+_NAMES = ["", "__version__: str", "primitives: Any", ""]
 
 
 def write() -> str:
     """The text of `lossmith/__init__.pyi`."""
-    lines = [_HEAD + "\n".join(_handwritten()), ""]
+    lines = [_HEAD + "\n".join(_handwritten()), *_NAMES]
     for name, function in FUNCTIONS.items():
         loss, record = function.loss, function.formula
         summary = record.doc.split("\n")[0]

@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 from lossmith.formula import words as w
-from lossmith.formula.domain import Interval, NonNegative, Real
+from lossmith.formula.domain import Interval, NonNegative
 from lossmith.formula.record import probability
 
 Expr = Any
+FromMinusOne = Annotated[float, Interval(low=-1.0, low_closed=True)]
 UpToOne = Annotated[float, Interval(low=0.0, high=1.0, high_closed=True)]
 
 
@@ -43,7 +44,7 @@ def generalized_cross_entropy(
 @probability(cite="Leng et al. 2022, arXiv:2204.12511, eq. 6")
 def poly1(
     u: Expr,
-    epsilon: Annotated[Real, "the paper's choice for ImageNet is 1 to 2"] = 1.0,
+    epsilon: Annotated[FromMinusOne, "the paper's choice for ImageNet is 1 to 2"] = 1.0,
 ) -> Expr:
     """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number."""
     return -u + epsilon * w.complement(u)

@@ -7,6 +7,7 @@ that could lose it is passed through `keep_nan`.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from sympy.printing.pycode import PythonCodePrinter
 from sympy.simplify.cse_main import tree_cse
 
 from lossmith.formula.calculus import polish
+from lossmith.formula.primitives import PRIMITIVES
 
 Expr = Any
 
@@ -129,6 +131,16 @@ def write(outputs: tuple[Expr, ...], arguments: tuple[str, ...], name: str = "pr
     ]
     lines.append("    return " + ", ".join(texts) + ("," if len(texts) == 1 else ""))
     return "\n".join(lines) + "\n"
+
+
+# Words of a program that are quick next to memory, beside plain arithmetic: roots and ratios.
+_QUICK = {"softsign", "hypot1m1", "unit", "rhypot"}
+_SLOW = {*PRIMITIVES, "exp", "log", "power"} - _QUICK
+
+
+def is_arithmetic(text: str) -> bool:
+    """Whether a program takes no exponential and no logarithm, so that memory sets its pace."""
+    return not _SLOW & set(re.findall(r"(\w+)\(", text))
 
 
 def _inline_squares(shared: list[Any], finals: list[Expr]) -> tuple[list[Any], list[Expr]]:

@@ -13,7 +13,7 @@ from lossmith.engine.plan import Plan
 BLOCK = 1024
 
 
-def write(plan: Plan, parameters: tuple[str, ...], scaled: bool) -> Kernel:
+def write(plan: Plan, parameters: tuple[str, ...], scaled: bool, *, stream: bool = False) -> Kernel:
     """The kernel of a plan; `parameters` are the program's, without the variable and the scale."""
     total, gradient = "total" in plan.output, "gradient" in plan.output
     k = Kernel()
@@ -53,18 +53,21 @@ def write(plan: Plan, parameters: tuple[str, ...], scaled: bool) -> Kernel:
         k.line("soft += np.int32((t != K(0.0)) & (t != K(1.0)))")
         k.close()
         k.open("if soft == 0:")
-        _loop(k, plan, parameters, scaled, soft=False, checked=True)
+        _loop(k, plan, parameters, scaled, soft=False, checked=True, stream=stream)
         k.close()
         k.open("else:")
-        _loop(k, plan, parameters, scaled, soft=True, checked=False)
+        _loop(k, plan, parameters, scaled, soft=True, checked=False, stream=stream)
         k.close()
     else:
-        _loop(k, plan, parameters, scaled, soft=False, checked=False)
+        _loop(k, plan, parameters, scaled, soft=False, checked=False, stream=stream)
     if total:
         k.line("partial[3 * block] = total")
         counted = "mass" if plan.weight or plan.mask else "high - low"
         k.line(f"partial[3 * block + 1] = {counted}")
     k.line("partial[3 * block + 2] = bad")
+    if stream:
+        k.close()
+        k.line("settle()")
     return k
 
 
@@ -73,7 +76,14 @@ def _is_float(dtype: str) -> bool:
 
 
 def _loop(
-    k: Kernel, plan: Plan, parameters: tuple[str, ...], scaled: bool, *, soft: bool, checked: bool
+    k: Kernel,
+    plan: Plan,
+    parameters: tuple[str, ...],
+    scaled: bool,
+    *,
+    soft: bool,
+    checked: bool,
+    stream: bool,
 ) -> None:
     total, gradient = "total" in plan.output, "gradient" in plan.output
     arguments = "".join(f", {p}" for p in parameters)
@@ -137,7 +147,10 @@ def _loop(
         product = f"{upstream}factor * slope"
         if plan.output == "gradient" and keep:
             product = f"where(keep, {product}, K(0.0))"
-        k.line(f"gradient[i] = {store(product, plan.prediction)}")
+        if stream:
+            k.line(f"stream(gradient, i, {product})")
+        else:
+            k.line(f"gradient[i] = {store(product, plan.prediction)}")
     k.close()
 
 

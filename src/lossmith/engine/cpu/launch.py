@@ -18,6 +18,7 @@ from lossmith.engine.plan import Call, Output, Plan, fix
 from lossmith.errors import LabelError
 
 _KERNELS: dict[Any, Any] = {}
+_LARGE = 8 << 20  # bytes
 _NARROW = 128  # classes; fewer go by panels
 _GRAIN = 64 * elementwise.BLOCK  # elements that one thread takes at a time
 _NAMES = {
@@ -37,13 +38,15 @@ class Result(NamedTuple):
     values: Tensor | None
 
 
-def _kernel(call: Call, output: Output, fixed: Any, contiguous: bool, panel: bool) -> Any:
+def _kernel(
+    call: Call, output: Output, fixed: Any, contiguous: bool, panel: bool, stream: bool
+) -> Any:
     """The compiled kernel of a call, from memory, from the cache directory, or made now."""
     short = (
         call.loss.key, call.loss.kind, call.prediction.dtype, call.target.dtype, output,
         call.signed,
         call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
-        call.label_smoothing > 0, fixed, contiguous, panel,
+        call.label_smoothing > 0, fixed, contiguous, panel, stream,
     )  # fmt: skip
     found = _KERNELS.get(short)
     if found is None:
@@ -62,6 +65,7 @@ def _kernel(call: Call, output: Output, fixed: Any, contiguous: bool, panel: boo
             smoothed=call.label_smoothing > 0,
             contiguous=contiguous,
             panels=panel,
+            stream=stream,
             fixed=fixed,
         )
         text = f"{plan!r}|{cache.fingerprint()}"
@@ -90,7 +94,8 @@ def run(call: Call, output: Output, factor: float, upstream: Tensor | None = Non
         arguments += (call.alpha, 1.0 - call.alpha)
     fixed, numbers = fix(call)
     arguments += numbers
-    kernel = _kernel(call, output, fixed, True, False)
+    stream = gradient is not None and _streams(gradient)
+    kernel = _kernel(call, output, fixed, True, False, stream)
     if blocks:
         _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK)
     del keep_alive
@@ -145,7 +150,7 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     fixed, numbers = fix(call)
     tail = ((smoothing, *numbers) if smoothing else numbers) + (factor,)
     dtype = np.float64 if prediction.dtype == torch.float64 else np.float32
-    kernel = _kernel(call, output, fixed, inner == 1, panel)
+    kernel = _kernel(call, output, fixed, inner == 1, panel, False)
 
     def run_blocks(first: int, last: int) -> None:
         # Room to work in, of its own for each thread.
@@ -164,10 +169,22 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
             call.ignore_index, *arguments, *room, *tail,
         )  # fmt: skip
 
-    if blocks:
-        share(run_blocks, blocks, max(1, _GRAIN // (block_rows * classes)))
+    grain = max(1, _GRAIN // (block_rows * classes))
+    if blocks <= grain:
+        run_blocks(0, blocks)
+    else:
+        share(run_blocks, blocks, grain)
     del keep_alive
     return _collect(call, partial, blocks, gradient, values)
+
+
+def _streams(gradient: Tensor) -> bool:
+    """Whether a gradient is far larger than the cache, and aligned for stores that go past it."""
+    return (
+        gradient.numel() * gradient.element_size() >= _LARGE
+        and gradient.dtype in (torch.float32, torch.float64)
+        and gradient.data_ptr() % 64 == 0
+    )
 
 
 def _sums(blocks: int) -> tuple[Any, int]:

@@ -80,8 +80,10 @@ def write(plan: Plan, formula: Formula) -> str:
     renamed = [_rename(e, dict(zip(parameters, names, strict=True))) for e in outputs]
     text = program.write(tuple(renamed), ("u", *names))
 
+    # What computes exponentials does not wait for memory, and gains nothing by streaming.
+    stream = plan.stream and program.is_arithmetic(text)
     if plan.kind in ("residual", "margin"):
-        loop = elementwise.write(plan, names, formula.scale is not None)
+        loop = elementwise.write(plan, names, formula.scale is not None, stream=stream)
     elif plan.panels:
         loop = panels.write(plan, names)
     else:
@@ -92,7 +94,9 @@ def write(plan: Plan, formula: Formula) -> str:
     )
     parts = [head, _library(compute), _GLUE, text, _LOOP, loop.head(), "\n", "\n".join(loop.lines)]
     if {plan.prediction, plan.target} & {"float16", "bfloat16"}:
-        parts.insert(2, _library_halves())
+        parts.insert(2, _after_marker("halves.py"))
+    if stream:
+        parts.insert(2, "\nfrom typing import Any" + _after_marker("streaming.py"))
     return "".join(parts) + "\n"
 
 
@@ -114,6 +118,6 @@ def _library(compute: str) -> str:
 
 
 @cache
-def _library_halves() -> str:
-    text = resources.files("lossmith.engine.cpu").joinpath("halves.py").read_text()
+def _after_marker(name: str) -> str:
+    text = resources.files("lossmith.engine.cpu").joinpath(name).read_text()
     return "\n\n" + text.partition("# kernel text\n")[2]

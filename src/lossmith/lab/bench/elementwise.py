@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,16 +14,12 @@ import lossmith
 from lossmith.engine.cpu import launch
 from lossmith.formula import calculus, program
 from lossmith.formula.ledger import LEDGER
-from lossmith.formula.primitives import PRIMITIVES
 from lossmith.lab.bench import data, memory, race, rivals, timing, truth
 from lossmith.lab.bench.result import Result, Row, Target, compared
 from lossmith.lab.bench.settings import Settings
 
 LARGE, HUGE, TILE = 1 << 22, 1 << 25, 1 << 20
 TWINS = ("smooth_l1", "huber", "l1", "l2")
-# Words of a program that are an exponential, a logarithm, or made of them: all but these four.
-ROOTS_AND_RATIOS = {"softsign", "hypot1m1", "unit", "rhypot"}
-TRANSCENDENTAL = {*PRIMITIVES, "exp", "log", "power"} - ROOTS_AND_RATIOS
 
 
 def _function(name: str) -> Callable[..., Tensor]:
@@ -70,7 +65,7 @@ def arithmetic(name: str) -> bool:
     value = calculus.base(formula)
     outputs = (value, calculus.derivative(value, "u"))
     text = program.write(outputs, ("u", *(p.name for p in formula.shape)))
-    return not TRANSCENDENTAL & set(re.findall(r"(\w+)\(", text))
+    return program.is_arithmetic(text)
 
 
 @contextmanager
