@@ -115,7 +115,7 @@ def test_a_forked_worker_computes_losses(tmp_path):
     """A DataLoader worker (fork) after the parent has used threads, and a plain fork."""
     done = script(
         """
-        import os, torch, lossmith
+        import os, numpy as np, torch, lossmith
         torch.set_num_threads(2)
         z = torch.linspace(-3, 3, 400_000); t = torch.zeros_like(z)
         parent = lossmith.huber(z, t)
@@ -132,12 +132,15 @@ def test_a_forked_worker_computes_losses(tmp_path):
         assert (rows[:, 0] == parent).all(), (rows, parent)
         assert (rows[:, 1] == lossmith.cauchy(z, t)).all()
 
+        # In a forked child torch's own threads (OpenMP) hang on large tensors; ours must not.
         child = os.fork()
         if child == 0:
-            x = z.clone().requires_grad_()
-            lossmith.huber(x, t).backward()
-            lossmith.welsch(x, t).backward()
-            os._exit(0 if torch.isfinite(x.grad).all() else 3)
+            x = z.detach().requires_grad_()
+            fine = all(
+                np.isfinite(torch.autograd.grad(loss(x, t), x)[0].numpy()).all()
+                for loss in (lossmith.huber, lossmith.welsch)
+            )
+            os._exit(0 if fine else 3)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert lossmith.huber(z, t) == parent
         print("fine")
@@ -189,10 +192,10 @@ import torch, lossmith
 z = torch.tensor([0.5, -3.0], requires_grad=True)
 value = lossmith.huber(z, torch.zeros(2))
 value.backward()
-assert abs(float(value) - (0.125 + 2.5) / 2) < 1e-7, value
+assert abs(value.item() - (0.125 + 2.5) / 2) < 1e-7, value
 assert z.grad.tolist() == [0.25, -0.5], z.grad
 rows = lossmith.cross_entropy(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
-assert abs(float(rows) - 0.6931472) < 1e-6
+assert abs(rows.item() - 0.6931472) < 1e-6
 print(lossmith.engine_for(lossmith.huber, z, torch.zeros(2)).split(":")[0])
 """
 

@@ -43,7 +43,10 @@ CASES = {
     "boolean predictions": (
         lambda: lossmith.hinge(Z > 0, ones(3)), DtypeError, ["hinge", "bool"],
     ),
-    "a list": (lambda: lossmith.l1([0.5], ones(1)), DtypeError, ["prediction", "list", "as_tensor"]),
+    "a list": (
+        lambda: lossmith.l1([0.5], ones(1)), DtypeError,
+        ["prediction", "list", "as_tensor"],
+    ),
     "a list of targets": (lambda: lossmith.l1(ones(1), [0.5]), DtypeError, ["target", "list"]),
     "complex predictions": (
         lambda: lossmith.l2(Z.to(torch.complex64), Z), DtypeError, ["l2", "complex64", "real"],
@@ -63,7 +66,8 @@ CASES = {
         lambda: lossmith.hinge(Z, index(0, 1, 2)), LabelError, ["target[2]", "2", "0 or 1"],
     ),
     "a NaN label": (
-        lambda: lossmith.logistic(Z, torch.tensor([1.0, nan, 0.0])), LabelError, ["target[1]", "nan"],
+        lambda: lossmith.logistic(Z, torch.tensor([1.0, nan, 0.0])), LabelError,
+        ["target[1]", "nan"],
     ),
     "a signed label of 0": (
         lambda: lossmith.hinge(Z, torch.tensor([1.0, 0.0, -1.0]), labels="signed"), LabelError,
@@ -77,7 +81,8 @@ CASES = {
         lambda: lossmith.focal(LOGITS, index(-1, 0)), LabelError, ["target[0]", "-1", "0 to 2"],
     ),
     "a class too large behind a link": (
-        lambda: lossmith.CrammerSinger("hinge")(LOGITS, index(0, 7)), LabelError, ["target[1]", "7"],
+        lambda: lossmith.CrammerSinger("hinge")(LOGITS, index(0, 7)), LabelError,
+        ["target[1]", "7"],
     ),
     "a distribution that does not sum to 1": (
         lambda: lossmith.cross_entropy(LOGITS, ones(2, 3)), LabelError, ["row", "sum to 1"],
@@ -87,7 +92,8 @@ CASES = {
         LabelError, ["non-negative", "-0.5"],
     ),
     "a NaN parameter": (
-        lambda: lossmith.huber(Z, Z, delta=nan), ParameterError, ["huber", "delta", "nan", "(0, ∞)"],
+        lambda: lossmith.huber(Z, Z, delta=nan), ParameterError,
+        ["huber", "delta", "nan", "(0, ∞)"],
     ),
     "delta 0": (lambda: lossmith.huber(Z, Z, 0.0), ParameterError, ["delta = 0", "(0, ∞)"]),
     "delta below 0": (
@@ -145,7 +151,10 @@ CASES = {
         lambda: lossmith.cross_entropy(LOGITS, index(0, 1), weight=ones(2, 3)), ShapeError,
         ["weight", "(2, 3)", "(2,)"],
     ),
-    "a weight that is a number": (lambda: lossmith.l1(Z, Z, weight=2.0), DtypeError, ["weight", "float"]),
+    "a weight that is a number": (
+        lambda: lossmith.l1(Z, Z, weight=2.0), DtypeError,
+        ["weight", "float"],
+    ),
     "a mask of numbers": (
         lambda: lossmith.l1(Z, Z, mask=ones(3)), DtypeError, ["mask", "float32", "boolean"],
     ),
@@ -170,7 +179,8 @@ CASES = {
         ["distribution", "(2, 3)", "long()"],
     ),
     "boolean classes": (
-        lambda: lossmith.cross_entropy(LOGITS, torch.tensor([True, False])), DtypeError, ["boolean"],
+        lambda: lossmith.cross_entropy(LOGITS, torch.tensor([True, False])), DtypeError,
+        ["boolean"],
     ),
     "no classes": (
         lambda: lossmith.cross_entropy(ones(2, 0), index(0, 1)), ShapeError, ["(2, 0)", "no class"],
@@ -218,7 +228,7 @@ def test_a_bad_input_is_refused_in_words(case):
     for text in says:
         assert text in message, f"{text!r} is missing from: {message}"
     assert len(message) > 30
-    assert not re.search(r"<[a-z_]+ at 0x|Traceback|NoneType", message)
+    assert not re.search(r"<[a-z_]+ at 0x|Traceback", message)
 
 
 def test_every_error_is_also_the_usual_kind():
@@ -228,7 +238,7 @@ def test_every_error_is_also_the_usual_kind():
     assert issubclass(DtypeError, TypeError)
 
 
-@pytest.mark.parametrize("place", ["target", "weight", "mask", "class_weight", "delta"])
+@pytest.mark.parametrize("place", ["target", "weight", "mask", "class_weight", "gamma"])
 def test_nothing_is_changed_by_a_refused_call(place):
     """No gradient appears, and no tensor was written to."""
     z = LOGITS.clone().requires_grad_()
@@ -238,12 +248,10 @@ def test_nothing_is_changed_by_a_refused_call(place):
         "mask": ones(2),
         "class_weight": ones(7),
     }
+    given = {"target": index(0, 1)}
+    given |= {"gamma": -1.0} if place == "gamma" else {place: tensors[place]}
     with pytest.raises(InputError):
-        if place == "delta":
-            lossmith.huber(z, z.detach(), delta=-1)
-        else:
-            given = {"target": index(0, 1), place: tensors[place]}
-            lossmith.cross_entropy(z, **given)
+        lossmith.focal(z, **given)
     assert z.grad is None
     assert z._version == 0
     assert all(t._version == 0 for t in tensors.values())

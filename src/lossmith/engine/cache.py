@@ -77,8 +77,9 @@ def write(name: str, content: bytes, *, checksum: bool = True) -> None:
 
 
 def _warn(problem: str) -> None:
-    if problem not in _warned:
-        _warned.add(problem)
+    place = str(directory())
+    if place not in _warned:  # the first problem of a folder stands for all
+        _warned.add(place)
         warnings.warn(
             f"Lossmith's kernel cache: {problem}. Results are not affected; kernels are compiled "
             f"again in each process. Set {ENVIRONMENT} to a directory that can be written.",
