@@ -15,7 +15,12 @@ def __getattr__(name: str) -> Any:
     from lossmith.face import public
 
     try:
-        value = getattr(public, name)
+        if name in public.FURTHER_ON:
+            from importlib import import_module
+
+            value = getattr(import_module(public.FURTHER_ON[name]), name)
+        else:
+            value = getattr(public, name)
     except AttributeError:
         import difflib
 

@@ -32,6 +32,7 @@ from lossmith.face.inspect import engine_for as engine_for
 from lossmith.face.inspect import formula_of as formula_of
 from lossmith.face.multiclass import CrammerSinger as CrammerSinger
 from lossmith.face.multiclass import OneVsRest as OneVsRest
+from lossmith.risk.centers import CenterLoss as CenterLoss
 
 __version__: str
 primitives: Any

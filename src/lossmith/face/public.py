@@ -32,6 +32,9 @@ from lossmith.formula.domain import Real as Real
 from lossmith.formula.record import Scale as Scale
 
 primitives = words
+
+# Public names of the floors further on, which this one cannot import: where `lossmith` finds them.
+FURTHER_ON = {"CenterLoss": "lossmith.risk.centers"}
 globals().update(_FUNCTIONS)
 globals().update(_MODULES)
 
@@ -44,4 +47,5 @@ __all__ = [
     *("Loss", "CrammerSinger", "OneVsRest"),
     *_FUNCTIONS,
     *_MODULES,
+    *FURTHER_ON,
 ]

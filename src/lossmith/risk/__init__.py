@@ -1,0 +1,1 @@
+"""Floor 5: what outlives one batch. Import from the files, not from this page."""
