@@ -73,6 +73,12 @@ class CenterLoss(nn.Module):
     """
 
     centers: Tensor
+    loss: Loss | None
+    update: str
+    alpha: float
+    ignore_index: int
+    reduction: str
+    _group: Group
 
     def __init__(
         self,
