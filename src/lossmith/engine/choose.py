@@ -42,10 +42,12 @@ def why_not_cpu(call: Call) -> str | None:
         return "the target requires a gradient"
     if call.weight is not None and call.weight.requires_grad:
         return "the weight requires a gradient"
+    if call.class_weight is not None and call.class_weight.requires_grad:
+        return "the class weight requires a gradient"
     for p in call.parameters:
         if isinstance(p, Tensor):
             return f"{_LEARNED}: it may be learned or vary by element"
-    if isinstance(call.alpha, Tensor):
+    if isinstance(call.alpha, Tensor) and (call.alpha.requires_grad or not call.loss.classes):
         return f"{_LEARNED}: it may be learned or vary by element"
     if call.loss.kind in _MULTICLASS_MARGIN and (not call.hard or call.label_smoothing):
         return f"the {call.loss.kind} kernel takes class indices without smoothing"

@@ -24,7 +24,7 @@ class Call:
     weight: Tensor | None = None
     mask: Tensor | None = None
     signed: bool = False  # margin labels are ±1 instead of 0 … 1
-    alpha: Any = None  # weight of the positive class, of balanced margin losses
+    alpha: Any = None  # of balanced losses: weight of the positive class, or one for each class
     class_weight: Tensor | None = None
     label_smoothing: float = 0.0
     ignore_index: int = -100

@@ -18,6 +18,7 @@ from lossmith.link import chain
 from lossmith.link.links import FORMULAS, through_margin
 
 Psi = Callable[[Tensor], Tensor]
+_CERTAIN = 1e4  # a margin at which every slope has died, small enough for every dtype
 _HARMLESS = 1.0  # what dropped elements are replaced with: every ψ is finite there (-1 for log p)
 
 
@@ -138,6 +139,7 @@ def _class_target(
         shape = (1, -1) + (1,) * (target.dim() - 2)
         own = (target * call.class_weight.to(dtype).view(shape)).sum(1)
         weight = own if weight is None else weight * own
+        keep = own != 0 if keep is None else keep & (own != 0)
     return target, keep, weight
 
 
@@ -148,14 +150,26 @@ def _onehot(target: Tensor, like: Tensor) -> Tensor:
 
 def _softmax(call: Call, z: Tensor, target: Tensor) -> Tensor:
     if call.hard and not call.label_smoothing:
-        hot = _onehot(target, z)
-        others = torch.where(hot, -torch.inf, z)
-        alone = others.detach().amax(1) == -torch.inf  # every other class is forbidden
-        rest = torch.logsumexp(torch.where(alone.unsqueeze(1), 0.0, others), 1)
-        margin = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1) - torch.where(alone, -1e4, rest)
-        return _psi(call, through=True)(margin)
+        own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)
+        value = _psi(call, through=True)(_class_margin(own, z, _onehot(target, z)))
+        return value if call.alpha is None else value * call.alpha.to(z.dtype)[target]
+    share = _portion(call, z, target)
+    # One class at most has a p that may round to 1, where ψ'' need not exist: it goes by its
+    # margin, like an index; for the others p ≤ 1/2 and log p is as good.
+    best = z.detach().argmax(1, keepdim=True)
+    first = _onehot(best.squeeze(1), z)
+    margin = _class_margin(torch.gather(z, 1, best).squeeze(1), z, first)
+    top = _part(_psi(call, through=True), margin, torch.gather(share, 1, best).squeeze(1), 0.0)
     u = torch.log_softmax(z, 1)
-    return _part(_psi(call), u, _share(call, z, target), -1.0).sum(1)
+    return top + _part(_psi(call), u, torch.where(first, 0.0, share), -1.0).sum(1)
+
+
+def _class_margin(own: Tensor, z: Tensor, hot: Tensor) -> Tensor:
+    """z_y - logsumexp(others): log p_y = log σ of it."""
+    others = torch.where(hot, -torch.inf, z)
+    alone = others.detach().amax(1) == -torch.inf  # every other class is forbidden
+    rest = torch.logsumexp(torch.where(alone.unsqueeze(1), 0.0, others), 1)
+    return torch.where(alone & (own > -torch.inf), _CERTAIN, own - rest)
 
 
 def _share(call: Call, z: Tensor, target: Tensor) -> Tensor:
@@ -168,6 +182,14 @@ def _share(call: Call, z: Tensor, target: Tensor) -> Tensor:
     return share
 
 
+def _portion(call: Call, z: Tensor, target: Tensor) -> Tensor:
+    """The share times alpha_k, what ψ(log p_k) counts."""
+    share = _share(call, z, target)
+    if call.alpha is None:
+        return share
+    return share * call.alpha.to(z.dtype).view((1, -1) + (1,) * (z.dim() - 2))
+
+
 def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     """Gradient and Hessian diagonal of the unreduced loss, by link/chain.py."""
     z = call.prediction.to(compute_dtype(call.prediction.dtype))
@@ -178,18 +200,27 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     target, keep, weight = _class_target(call, z.dtype, keep, weight)
     if keep is not None:
         z = torch.where(keep.unsqueeze(1), z, 0.0)
-    share = _share(call, z, target)
+    share = _portion(call, z, target)
     u = torch.log_softmax(z, 1)
-    p = u.exp()
-    u = torch.where(share != 0, u, -1.0)
-    key = registered(call.loss.key)
-    slope, curvature = (
-        share * partials(key, order)(u, *call.shape_parameters)[0] for order in (1, 2)
-    )
+    best = z.argmax(1, keepdim=True)
+    first = _onehot(best.squeeze(1), z)
+    rest = torch.where(first, 0.0, share)
+    log_p = torch.where(rest != 0, u, -1.0)
+    margin = _class_margin(torch.gather(z, 1, best).squeeze(1), z, first).unsqueeze(1)
+    whole = torch.gather(share, 1, best)
+
+    def derivative(key: str, u: Tensor, order: int) -> Tensor:
+        return partials(key, order)(u, *call.shape_parameters)[0]
+
+    key, through = registered(call.loss.key), registered(call.loss.key, through=True)
+    slope, curvature = (rest * derivative(key, log_p, order) for order in (1, 2))
+    gradient = chain.softmax_gradient(slope, u.exp())
+    hessian = chain.softmax_hessian_diagonal(slope, curvature, u.exp())
+    a, b = (whole * derivative(through, margin, order) for order in (1, 2))
+    added = chain.class_margin_derivatives(a, b, z, first)
+    gradient, hessian = gradient + added[0], hessian + added[1]
     if weight is not None:
-        slope, curvature = slope * weight.unsqueeze(1), curvature * weight.unsqueeze(1)
-    gradient = chain.softmax_gradient(slope, p)
-    hessian = chain.softmax_hessian_diagonal(slope, curvature, p)
+        gradient, hessian = gradient * weight.unsqueeze(1), hessian * weight.unsqueeze(1)
     if keep is not None:
         gradient = torch.where(keep.unsqueeze(1), gradient, 0.0)
         hessian = torch.where(keep.unsqueeze(1), hessian, 0.0)
@@ -200,16 +231,23 @@ def _crammer_singer(call: Call, z: Tensor, target: Tensor) -> Tensor:
     psi = _psi(call)
     if call.hard:
         hot = _onehot(target, z)
-        rival = torch.where(hot, -torch.inf, z).max(1).values
-        return psi(torch.gather(z, 1, target.unsqueeze(1)).squeeze(1) - rival)
+        own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)
+        return psi(_ahead(own, torch.where(hot, -torch.inf, z).max(1).values))
     first = z.max(1, keepdim=True)
     own = _onehot(first.indices.squeeze(1), z)
     second = torch.where(own, -torch.inf, z).max(1, keepdim=True).values
-    return _part(psi, z - torch.where(own, second, first.values), target).sum(1)
+    ahead = _ahead(z, torch.where(own, second, first.values))
+    return _part(psi, ahead, target).sum(1)
+
+
+def _ahead(own: Tensor, rival: Tensor) -> Tensor:
+    """own - rival, and certain without a rival: not infinite, where a derivative may be NaN."""
+    return torch.where((rival == -torch.inf) & (own > -torch.inf), _CERTAIN, own - rival)
 
 
 def _one_vs_rest(call: Call, z: Tensor, target: Tensor) -> Tensor:
     psi = _psi(call)
+    z = torch.where(z == -torch.inf, -_CERTAIN, z)  # forbidden: surely not this class
     if call.hard:
         return psi(torch.where(_onehot(target, z), z, -z)).sum(1)
     return (_part(psi, z, target) + _part(psi, -z, 1 - target)).sum(1)

@@ -108,18 +108,25 @@ def _losses(call: Call) -> int:
 
 def _strip(ctx: Any, call: Call) -> None:
     """Hand the tensors to autograd, which frees them and sees in-place changes; keep the rest."""
+    alpha = call.alpha if isinstance(call.alpha, Tensor) else None
     ctx.save_for_backward(
-        call.prediction, call.target, call.weight, call.mask, call.class_weight
+        call.prediction, call.target, call.weight, call.mask, call.class_weight, alpha
     )  # fmt: skip
     for name in ("prediction", "target", "weight", "mask", "class_weight"):
         setattr(call, name, None)
+    if alpha is not None:
+        call.alpha = None
     ctx.call = call
 
 
 def _restore(ctx: Any) -> Call:
     """The call with its tensors, as a copy: what autograd frees must not be held on to here."""
     call = copy(ctx.call)
-    call.prediction, call.target, call.weight, call.mask, call.class_weight = ctx.saved_tensors
+    (
+        call.prediction, call.target, call.weight, call.mask, call.class_weight, alpha
+    ) = ctx.saved_tensors  # fmt: skip
+    if alpha is not None:
+        call.alpha = alpha
     return call
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossmith.engine.plan import Call
 from lossmith.errors import InputError, ParameterError, ShapeError
-from lossmith.face import checks
+from lossmith.face import checks, values
 from lossmith.link.links import Linked
 
 # Settings that were found right before; a small loss should not pay for looking again.
@@ -82,6 +82,7 @@ def classes(
     ignore_index: int,
     weight: Any,
     mask: Any,
+    alpha: Any = None,
 ) -> Call:
     """A loss with one row of class scores per loss."""
     name = loss.name
@@ -96,14 +97,20 @@ def classes(
     if mask is not None:
         checks.per_loss(name, "mask", mask, rows, logits)
     if class_weight is not None:
-        checks.class_weight(name, class_weight, logits)
+        checks.one_per_class(name, "class_weight", class_weight, logits)
+        values.non_negative(name, "class_weight", class_weight)
+    if alpha is not None:
+        checks.no_scalar_alpha(name, alpha)
+        checks.one_per_class(name, "alpha", alpha, logits)
+        values.non_negative(name, "alpha", alpha)
     if label_smoothing:
         label_smoothing = checks.fraction(name, "label_smoothing", label_smoothing)
     if not isinstance(ignore_index, int):
         raise InputError(f"{name}: ignore_index must be an int, got {type(ignore_index).__name__}.")
     if parameters:
         parameters = _parameters(loss, parameters, logits)
+    values.expect_logits(name, f"{loss.kind} {loss.key}", logits)
     return Call(
-        loss, logits, target, parameters, weight, mask, False, None, class_weight,
+        loss, logits, target, parameters, weight, mask, False, alpha, class_weight,
         float(label_smoothing), ignore_index,
     )  # fmt: skip

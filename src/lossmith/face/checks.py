@@ -146,14 +146,29 @@ def fraction(name: str, argument: str, value: Any) -> float:
     return float(value)
 
 
-def class_weight(name: str, value: Any, logits: Tensor) -> None:
+def one_per_class(name: str, argument: str, value: Any, logits: Tensor) -> None:
     """One weight for each class."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         got = value.dtype if isinstance(value, Tensor) else type(value).__name__
-        raise DtypeError(f"{name}: class_weight must be a floating tensor, got {got}.")
+        raise DtypeError(
+            f"{name}: {argument} must be a floating tensor, got {got}. Use torch.tensor([...]) "
+            "with one float for each class."
+        )
     if tuple(value.shape) != (logits.shape[1],):
         raise ShapeError(
-            f"{name}: class_weight has shape {tuple(value.shape)}, but the logits have "
-            f"{logits.shape[1]} classes: give one weight for each."
+            f"{name}: {argument} has shape {tuple(value.shape)}, but the logits have "
+            f"{logits.shape[1]} classes: give one weight for each, shape ({logits.shape[1]},)."
         )
-    device(name, "class_weight", value, logits)
+    device(name, argument, value, logits)
+
+
+def no_scalar_alpha(name: str, value: Any) -> None:
+    """One number for all classes says nothing: the reason, in words."""
+    if isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.dim() == 0):
+        shown = value.item() if isinstance(value, Tensor) else value
+        raise ParameterError(
+            f"{name}: alpha = {shown!r} is one number, and with several classes it would only "
+            "multiply every loss alike, as a learning rate does. Give one weight for each class, "
+            "alpha=torch.tensor([...]), or None. The pair alpha and 1 - alpha belongs to two "
+            "classes: see binary_focal."
+        )

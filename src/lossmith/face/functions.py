@@ -24,7 +24,7 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
         smoothing = "label_smoothing" if "label_smoothing" in names else "0.0"
         checked = (
             f"_classes(_loss, {word}, target, {given}, class_weight, {smoothing}, ignore_index, "
-            "weight, mask)"
+            f"weight, mask{', alpha' if 'alpha' in names else ''})"
         )
     elif loss.kind == "margin":
         alpha = "alpha" if "alpha" in names else "None"

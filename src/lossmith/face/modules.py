@@ -34,6 +34,8 @@ class Loss(nn.Module):
         super().__init__()
         checks.reduction(self.loss.name, settings.get("reduction", "mean"))
         for name, value in settings.items():
+            if name == "alpha" and self.loss.classes:
+                checks.no_scalar_alpha(self.loss.name, value)
             if isinstance(value, Tensor) and (
                 value.requires_grad or isinstance(value, nn.Parameter)
             ):

@@ -61,6 +61,14 @@ def options(loss: Linked) -> list[Argument]:
                 "loss, not of the mass",
             )
         )  # fmt: skip
+    if loss.formula.balanced and loss.kind == "softmax":
+        own.append(
+            Argument(
+                "alpha", "Tensor | None", "None",
+                "one weight per class, each at its share of the label; part of the loss, not of "
+                "the mass (which class_weight is)",
+            )
+        )  # fmt: skip
     if loss.classes:
         own += [
             Argument(

@@ -20,7 +20,10 @@ def cross_entropy(u: Expr) -> Expr:
     return -u
 
 
-@probability(cite="Lin et al. 2017, doi:10.1109/ICCV.2017.324, eq. 4, on softmax probabilities")
+@probability(
+    cite="Lin et al. 2017, doi:10.1109/ICCV.2017.324, eq. 4, on softmax probabilities",
+    balanced=True,
+)
 def focal(
     u: Expr,
     gamma: Annotated[NonNegative, "the paper's best, table 1b"] = 2.0,

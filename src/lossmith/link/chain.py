@@ -7,6 +7,8 @@ Writing a = ∂loss/∂u and b = ∂²loss/∂u² (weights of soft targets inclu
     softmax   u_k = log p_k   gradient  a - p·A,  A = Σ a
               ∂u_k/∂z_j = δ_kj - p_j, and p depends on z too, so the product rule has two terms:
               H v = (b ⊙ δu - p Σ(b ⊙ δu)) - A·(p ⊙ (v - p·v)),  δu = v - p·v
+    class margin m = z_y - logsumexp(others), r = softmax of the others, e = 1 at y:
+              gradient  a·(e - r)                            curvature  b·(e - r)² - a·(r - r²)
     one row of scores that picks two entries (Crammer-Singer): +a at the class, -a at its rival
 
 A scale s of the residual, ψ(r) = s^power ψ₀(r/s), multiplies ψ₀' by s^(power-1) and ψ₀'' by
@@ -15,6 +17,7 @@ s^(power-2).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -34,3 +37,15 @@ def softmax_hessian_diagonal(a: Tensor, b: Tensor, p: Tensor, dim: int = 1) -> T
     """The diagonal of the same Hessian: b(1 - 2p) + p² Σb - p(1 - p) Σa."""
     whole_a, whole_b = a.sum(dim, keepdim=True), b.sum(dim, keepdim=True)
     return b * (1 - 2 * p) + p * p * whole_b - p * (1 - p) * whole_a
+
+
+def class_margin_derivatives(
+    a: Tensor, b: Tensor, z: Tensor, own: Tensor, dim: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Gradient and Hessian diagonal of g(m), m = z_y - logsumexp(others); `own` marks y."""
+    others = torch.where(own, -torch.inf, z)
+    alone = others.amax(dim, keepdim=True) == -torch.inf
+    r = torch.softmax(torch.where(alone, 0.0, others), dim)
+    direction = torch.where(own, 1.0, -torch.where(own | alone, 0.0, r))
+    r = torch.where(own, 0.0, r)
+    return a * direction, b * direction**2 - a * (r - r * r)

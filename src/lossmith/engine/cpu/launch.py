@@ -119,6 +119,8 @@ def _pointers(
         alive.append(call.mask.expand(rows).contiguous())
     if call.class_weight is not None:
         alive.append(call.class_weight.to(dtype).contiguous())
+    if call.loss.classes and call.alpha is not None:
+        alive.append(call.alpha.to(dtype).contiguous())
     if upstream is not None:
         alive.append(upstream.to(dtype).contiguous())
     gradient = values = None

@@ -24,6 +24,7 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
         ("weight", "T", plan.weight),
         ("mask", "bool", plan.mask),
         ("class_weight", "T", plan.class_weight),
+        ("alpha", "T", plan.balanced),
         ("upstream", "T", plan.output == "gradient"),
         ("gradient", plan.prediction, "gradient" in plan.output),
         ("values", "T", plan.output == "values"),
@@ -106,6 +107,8 @@ def _gather(k: Kernel, plan: Plan) -> None:
     k.open("for r in range(width):")
     k.line("at = places[width + r] * width + r")
     k.line("lanes[width + r] = scratch[at]")
+    # A label on a forbidden class contradicts itself.
+    k.line("bad += 1 if lanes[r] != K(0.0) and scratch[at] == K(-np.inf) else 0")
     k.line("scratch[at] = K(-np.inf)")
     k.line("lanes[2 * width + r] = K(-np.inf)")
     k.line("lanes[3 * width + r] = K(0.0)")
@@ -145,6 +148,10 @@ def _finish(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     k.line("w, others = lanes[r], lanes[3 * width + r]")
     k.line("margin = (lanes[width + r] - lanes[2 * width + r]) - log(others)")
     k.line(f"{names} = program(margin{arguments})")
+    if plan.balanced:
+        k.line("part_of = alpha[places[width + r]]")
+        for n in wants:
+            k.line(f"{n} = part_of * {n}")
     k.line("on = w != K(0.0)")
     if "value" in wants:
         k.line("value = where(on, w * value, K(0.0))")

@@ -7,6 +7,7 @@ vector loops. The chain rule is that of link/chain.py, written here for one row.
 from __future__ import annotations
 
 from lossmith.engine.cpu.text import Kernel, load, store
+from lossmith.engine.labels import tolerance
 from lossmith.engine.plan import Plan
 
 _OTHERS = ("range(y)", "range(y + 1, classes)")  # every class but the row's own
@@ -25,6 +26,8 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
         k.pointer("mask", "bool")
     if plan.class_weight:
         k.pointer("class_weight", "T")
+    if plan.balanced:
+        k.pointer("alpha", "T")
     if plan.output == "gradient":
         k.pointer("upstream", "T")
     if "gradient" in plan.output:
@@ -88,6 +91,12 @@ def _admit(k: Kernel, plan: Plan) -> None:
             k.open("if w != K(0.0):")
             k.line("w *= class_weight[y]")
             k.close()
+        # A label on a forbidden class contradicts itself.
+        own = load("prediction", plan.prediction, _at(plan, "y"))
+        k.open(f"if w != K(0.0) and {own} == K(-np.inf):")
+        k.line("bad += 1")
+        k.line("w = K(0.0)")
+        k.close()
     else:
         k.open("if w != K(0.0):")
         k.line("mean_weight, whole, least = K(0.0), K(0.0), K(0.0)")
@@ -98,8 +107,8 @@ def _admit(k: Kernel, plan: Plan) -> None:
         if plan.class_weight:
             k.line("mean_weight += q * class_weight[k]")
         k.close()
-        # Soft labels are rounded by whoever made them: half precision sums to 1 within 1 %.
-        k.open("if not (least >= K(0.0) and abs(whole - K(1.0)) <= K(1e-2)):")
+        near = tolerance(plan.target)
+        k.open(f"if not (least >= K(0.0) and abs(whole - K(1.0)) <= K({near})):")
         k.line("bad += 1")
         k.line("w = K(0.0)")
         k.close()
@@ -165,6 +174,9 @@ def _softmax_hard(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
         k.close()
     k.line("margin = (z_y - top) - log(others)")
     k.line(f"{_wants(plan)} = program(margin{arguments})")
+    if plan.balanced:
+        for n in _wants(plan).rstrip(",").split(", "):
+            k.line(f"{n} = alpha[y] * {n}")
     if gradient:
         k.line(f"step = {_step(plan)} * slope")
         k.line("share = where(others > K(0.0), -step / others, K(0.0))")
@@ -186,6 +198,8 @@ def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     k.line("allowed += where(z > K(-np.inf), K(1.0), K(0.0))")
     k.close()
     k.line("top, whole = unrank(highest), K(0.0)")
+    if not plan.hard:
+        k.line("lost = where(top == K(-np.inf), K(1.0), K(0.0))  # no class is allowed")
     k.open("for k in range(classes):")
     k.line("whole += exp(scratch[k] - top)")
     k.close()
@@ -199,8 +213,11 @@ def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
         k.line("q = where(k == y, K(1.0), K(0.0))")
     else:
         k.line(f"q = {load('target', plan.target, _at(plan))}")
+        k.line("lost += where((q != K(0.0)) & (u == K(-np.inf)), K(1.0), K(0.0))")
     if plan.smoothed:
         k.line("q = (K(1.0) - smoothing) * q + where(u > K(-np.inf), spread, K(0.0))")
+    if plan.balanced:
+        k.line("q = alpha[k] * q")
     # A class with no mass must not meet 0 · ∞; a NaN score reaches every class through `top`.
     k.line("u = where(q != K(0.0), u, where(top == top, K(-1.0), top))")
     if plan.output == "gradient":
@@ -216,6 +233,8 @@ def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
         k.line("scratch[classes + k] = a")
         k.line("pull += a")
     k.close()
+    if not plan.hard:
+        k.line("bad += 1 if lost != K(0.0) else 0")
     if "gradient" in plan.output:
         k.line(f"step = {_step(plan)}")
         k.open("for k in range(classes):")
@@ -238,7 +257,9 @@ def _crammer_singer(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
         k.line(f"gradient[{_at(plan)}] = {store('K(0.0)', plan.prediction)}")
     k.close()
     k.line(f"z_y = {load('prediction', plan.prediction, _at(plan, 'y'))}")
-    k.line(f"{_wants(plan)} = program(z_y - top + poison{arguments})")
+    # Without a rival: certain, but not infinite, where a slope may be NaN.
+    k.line("ahead = K(1e4) if top == K(-np.inf) else z_y - top")
+    k.line(f"{_wants(plan)} = program(ahead + poison{arguments})")
     if "gradient" in plan.output:
         k.line(f"step = {_step(plan)} * slope")
         k.line(f"gradient[{_at(plan, 'y')}] = {store('step', plan.prediction)}")
@@ -256,6 +277,7 @@ def _one_vs_rest(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
             k.line(f"step = {_step(plan)}")
     k.open("for k in range(classes):")
     k.line(f"z = {load('prediction', plan.prediction, _at(plan))}")
+    k.line("z = where(z == K(-np.inf), K(-1e4), z)  # forbidden: surely not this class")
     k.line("s = where(k == y, K(1.0), K(-1.0))")
     names = _wants(plan).replace("value", "v").replace("slope", "d")
     k.line(f"{names} = program(s * z{arguments})")
