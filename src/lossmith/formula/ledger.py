@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossmith.errors import InputError
-from lossmith.formula import margin, probability, residual
+from lossmith.formula import divergence, margin, probability, residual
 from lossmith.formula.record import Formula
 
 FAMILIES = {"residual": residual, "margin": margin, "probability": probability}
@@ -13,14 +13,20 @@ LEDGER: dict[str, Formula] = {
     for name, record in vars(module).items()
     if isinstance(record, Formula)
 }
+# Apart, because what a loss of one target is asked in every test and table (class indices, class
+# weights, a margin …) has no meaning for two distributions.
+DIVERGENCES: dict[str, Formula] = {
+    name: record for name, record in vars(divergence).items() if isinstance(record, Formula)
+}
 
 
 def find(name: str) -> Formula:
     """The record of this name; an unknown name is an error that offers the nearest ones."""
-    if name in LEDGER:
-        return LEDGER[name]
+    known = LEDGER | DIVERGENCES
+    if name in known:
+        return known[name]
     import difflib
 
-    near = difflib.get_close_matches(name, LEDGER, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"no loss is called {name!r}.{hint} `lossmith list` shows every name.")

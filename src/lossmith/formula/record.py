@@ -2,7 +2,8 @@
 
 Conventions of this floor:
 - ψ is a function of one real number u. What u is, the family says: a residual
-  `prediction - target`, a margin (positive when right), or a log-probability (≤ 0).
+  `prediction - target`, a margin (positive when right), a log-probability (≤ 0), or the log of
+  a ratio of two probabilities.
 - No halves are added or dropped: ψ is exactly the expression in the record.
 - A scale s belongs to residuals whose ψ(r) = s^power · ψ₀(r / s); the expression is ψ₀ and stays
   free of s. The unit of s is the unit of the residual.
@@ -22,7 +23,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from lossmith.errors import FormulaError, ParameterError
 from lossmith.formula.domain import Interval
 
-Family = Literal["residual", "margin", "probability"]
+Family = Literal["residual", "margin", "probability", "divergence"]
 
 
 @dataclass(frozen=True)
@@ -166,3 +167,4 @@ def _read_parameter(loss: str, parameter: inspect.Parameter, hint: Any) -> Param
 residual = family("residual")
 margin = family("margin")
 probability = family("probability")
+divergence = family("divergence")

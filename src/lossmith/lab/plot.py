@@ -27,6 +27,7 @@ _ABSCISSA = {
     "residual": "u = prediction - target",
     "margin": "margin u",
     "probability": "u = log p(target)",
+    "divergence": "u = log(b / a)",
 }
 
 

@@ -5,6 +5,7 @@
     softmax         u = log p_target, p = softmax(logits)     target: class index or distribution
     crammer_singer  u = z_target - max of the other logits    target: class index or distribution
     one_vs_rest     u = ±z_k for every class k, summed        target: class index or distribution
+    ratio           u = log b_k - log a_k, summed over k      target: a distribution, or its logits
 
 Soft targets average the formula: t·ψ(z) + (1 - t)·ψ(-z) for a binary one, Σ_k q_k ψ(u_k) for a
 distribution q over classes.
@@ -18,11 +19,12 @@ from typing import Any, Literal
 
 from lossmith.formula.record import Formula
 
-Kind = Literal["residual", "margin", "softmax", "crammer_singer", "one_vs_rest"]
+Kind = Literal["residual", "margin", "softmax", "crammer_singer", "one_vs_rest", "ratio"]
 FAMILY_LINK: dict[str, Kind] = {
     "residual": "residual",
     "margin": "margin",
     "probability": "softmax",
+    "divergence": "ratio",
 }
 
 
@@ -43,7 +45,7 @@ class Linked:
     @property
     def classes(self) -> bool:
         """Whether the prediction carries a class dimension (dimension 1)."""
-        return self.kind in ("softmax", "crammer_singer", "one_vs_rest")
+        return self.kind in ("softmax", "crammer_singer", "one_vs_rest", "ratio")
 
 
 def link(formula: Formula, kind: Kind | None = None) -> Linked:
@@ -86,3 +88,38 @@ def through_margin(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) ->
     return expression.replace(
         lambda e: isinstance(e, expm1) and e.args[0] == -softplus(-U), lambda e: -sigmoid(-U)
     )
+
+
+def mirrored(formula: Formula) -> Any:
+    """ψ*(w) = e^w ψ(-w): Σ a ψ(u) = Σ b ψ*(-u), the same divergence averaged over b.
+
+    Where b is far above a, a·ψ(u) is 0·∞ in floating point, and b·ψ*(-u) is not.
+    """
+    import mpmath as mp
+    import sympy as sp
+
+    from lossmith.formula.calculus import U, base
+    from lossmith.formula.exact import function
+    from lossmith.formula.primitives import expm1
+
+    expression = base(formula)
+    other = sp.exp(U) * expression.subs(U, -U)
+    here, there = (function(e, ("u",)) for e in (expression, other))
+    with mp.workdps(40):
+        points = [mp.mpf(u) for u in (-7, -1.3, -0.2, 0.4, 2.5, 9)]
+        if all(abs(here(u) - there(u)) < mp.mpf(10) ** -30 for u in points):
+            return expression  # a symmetric divergence; its own form is the stable one
+    plain = expression.replace(expm1, lambda x: sp.exp(x) - 1)
+    return sp.expand(sp.exp(U) * plain.subs(U, -U))
+
+
+def at_zero(expression: Any) -> float:
+    """The limit of ψ as u → -∞, where the other probability is 0: a number, or infinity."""
+    import mpmath as mp
+
+    from lossmith.formula.exact import function
+
+    run = function(expression, ("u",))
+    with mp.workdps(40):
+        far, farther = (run(-(mp.mpf(10) ** k)) for k in (4, 8))
+    return float(farther) if abs(farther - far) < 1e-12 else float("inf")

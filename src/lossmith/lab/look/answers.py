@@ -20,6 +20,7 @@ MEANING = {
     "residual": "u = prediction - target",
     "margin": "u = ±score, positive where its sign is right",
     "probability": "u = log of the target's probability, at most 0",
+    "divergence": "u = log(b/a) of two probabilities of one class, and D = Σ a·ψ(u)",
 }
 NONE = "–"
 
@@ -28,7 +29,8 @@ def choose(names: tuple[str, ...], family: str | None = None) -> list[Formula]:
     """The records of these names, or all; an unknown name is an error with the nearest ones."""
     if names:
         return [ledger.find(name.replace("-", "_")) for name in names]
-    return [r for r in ledger.LEDGER.values() if family in (None, r.family)]
+    known = [*ledger.LEDGER.values(), *ledger.DIVERGENCES.values()]
+    return [r for r in known if family in (None, r.family)]
 
 
 def settings(values: dict[str, float]) -> str:

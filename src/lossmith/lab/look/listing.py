@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from lossmith.formula.record import Formula
 
-FAMILIES = ("residual", "margin", "probability")
+FAMILIES = ("residual", "margin", "probability", "divergence")
 PIPED_WIDTH = 120
 
 
