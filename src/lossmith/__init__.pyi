@@ -32,6 +32,12 @@ from lossmith.face.inspect import engine_for as engine_for
 from lossmith.face.inspect import formula_of as formula_of
 from lossmith.face.multiclass import CrammerSinger as CrammerSinger
 from lossmith.face.multiclass import OneVsRest as OneVsRest
+from lossmith.face.linear import LinearLoss as LinearLoss
+from lossmith.face.linear import linear_loss as linear_loss
+from lossmith.face.divergences import kl_divergence as kl_divergence
+from lossmith.face.divergences import KLDivergence as KLDivergence
+from lossmith.face.divergences import js_divergence as js_divergence
+from lossmith.face.divergences import JSDivergence as JSDivergence
 from lossmith.risk.centers import CenterLoss as CenterLoss
 
 __version__: str
@@ -492,16 +498,16 @@ class CrossEntropy(Loss):
 class _FocalFunction(Protocol):
     formula: Formula
     Module: type[Focal]
-    def __call__(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """(1 - p)^gamma times cross-entropy: easy examples step back, hard and rare ones count. ψ(u) = -u * complement(u) ** gamma."""
-    def total(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 focal: _FocalFunction
 
 class Focal(Loss):
     """(1 - p)^gamma times cross-entropy: easy examples step back, hard and rare ones count. ψ(u) = -u * complement(u) ** gamma."""
     gamma: float | Tensor
-    def __init__(self, gamma: float | Tensor = 2.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
+    def __init__(self, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _GeneralizedCrossEntropyFunction(Protocol):

@@ -12,11 +12,17 @@ from lossmith.errors import ShapeError as ShapeError
 from lossmith.errors import UnsupportedError as UnsupportedError
 from lossmith.face.catalogue import FUNCTIONS as _FUNCTIONS
 from lossmith.face.catalogue import MODULES as _MODULES
+from lossmith.face.divergences import JSDivergence as JSDivergence
+from lossmith.face.divergences import KLDivergence as KLDivergence
+from lossmith.face.divergences import js_divergence as js_divergence
+from lossmith.face.divergences import kl_divergence as kl_divergence
 from lossmith.face.inspect import Derivatives as Derivatives
 from lossmith.face.inspect import curve as curve
 from lossmith.face.inspect import derivatives as derivatives
 from lossmith.face.inspect import engine_for as engine_for
 from lossmith.face.inspect import formula_of as formula_of
+from lossmith.face.linear import LinearLoss as LinearLoss
+from lossmith.face.linear import linear_loss as linear_loss
 from lossmith.face.modules import Loss as Loss
 from lossmith.face.multiclass import CrammerSinger as CrammerSinger
 from lossmith.face.multiclass import OneVsRest as OneVsRest
@@ -45,6 +51,8 @@ __all__ = [
     *("residual", "margin", "probability", "primitives"),
     *("Derivatives", "curve", "derivatives", "engine_for", "formula_of"),
     *("Loss", "CrammerSinger", "OneVsRest"),
+    *("LinearLoss", "linear_loss"),
+    *("kl_divergence", "KLDivergence", "js_divergence", "JSDivergence"),
     *_FUNCTIONS,
     *_MODULES,
     *FURTHER_ON,
