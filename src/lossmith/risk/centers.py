@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
 from lossmith.face import checks
@@ -173,7 +174,7 @@ class CenterLoss(nn.Module):
             self._look(labels, keep, weight)
             every = bool(keep.all())
         index = torch.where(keep, labels, 0).flatten()
-        own = self.centers.index_select(0, index)  # a copy: moving the centres leaves it alone
+        own = F.embedding(index, self.centers)  # a copy: moving the centres leaves it alone
         function = FUNCTIONS["l2"] if self.loss is None else self.loss.function
         settings = {} if self.loss is None else self.loss.given()
         settings.pop("reduction", None)
@@ -200,28 +201,30 @@ class CenterLoss(nn.Module):
         centers = self.centers
         away = features.movedim(1, -1).reshape(-1, self.dim).to(centers.dtype) - own
         amount = amount.to(centers.dtype)
-        counts = (amount != 0) & torch.isfinite(amount) & torch.isfinite(away).all(1)
-        amount = torch.where(counts, amount, 0.0).unsqueeze(1)
-        away = torch.where(counts.unsqueeze(1), away * amount, 0.0)
+        # A row with a NaN or infinity has no finite sum, and its sum is cheaper to look at.
+        sound = (amount != 0) & amount.isfinite() & away.sum(1).isfinite()
+        amount = torch.where(sound, amount, 0.0)
+        away.masked_fill_(~sound.unsqueeze(1), 0.0).mul_(amount.unsqueeze(1))
         if self._group.several():
-            sums = centers.new_zeros(self.num_classes, self.dim + 1)
-            sums.index_add_(0, index, torch.cat((away, amount), 1))
-            self._group.add(sums)
-            centers.add_(self._step(sums[:, :-1], sums[:, -1:]))
+            sums, mass = _sums(away, amount, index, self.num_classes)
+            both = torch.cat((sums, mass.unsqueeze(1)), 1)
+            self._group.add(both)
+            centers.add_(self._step(both[:, :-1], both[:, -1]))
             return
-        # The sums of a class are gathered at one of its rows, whichever the table ends up with:
-        # no memory of num_classes × dim, and no shape that depends on the labels, for which a
-        # device would be waited for. The other rows hold sums of nothing.
-        place = torch.arange(index.numel(), device=index.device)
-        table = torch.empty(self.num_classes, dtype=place.dtype, device=index.device)
-        table[index] = place
-        chosen = table[index]
-        sums = torch.zeros_like(away).index_add_(0, chosen, away)
-        mass = torch.zeros_like(amount).index_add_(0, chosen, amount)
-        centers.index_add_(0, index, self._step(sums, mass))
+        # The sums of a class are gathered at the place of one of its rows, whichever the table
+        # ends up with: no memory of num_classes × dim, and no shape that depends on the labels,
+        # for which a device would be waited for. Rows of a class then write the same numbers.
+        rows = index.numel()
+        table = torch.empty(self.num_classes, dtype=index.dtype, device=index.device)
+        table[index] = torch.arange(rows, device=index.device)
+        place = table[index]
+        step = self._step(*_sums(away, amount, place, rows))
+        centers[index] = step.index_select(0, place).add_(own)
 
     def _step(self, sums: Tensor, mass: Tensor) -> Tensor:
-        return torch.where(mass != 0, self.alpha * sums / (1.0 + mass), _NOTHING)
+        """α·sums / (1 + mass), in place: fresh memory is what such a pass costs most."""
+        mass = mass.unsqueeze(1)
+        return sums.mul_(self.alpha / (1.0 + mass)).masked_fill_(mass == 0, _NOTHING)
 
     def _check(
         self, features: Any, target: Any, weight: Tensor | None, mask: Tensor | None
@@ -297,6 +300,14 @@ class CenterLoss(nn.Module):
             f"{self.num_classes}, {self.dim}, update={self.update!r}, {alpha}"
             f"ignore_index={self.ignore_index}, reduction={self.reduction!r}"
         )
+
+
+def _sums(rows: Tensor, weight: Tensor, place: Tensor, places: int) -> tuple[Tensor, Tensor]:
+    """Sums of rows and of their weights by place."""
+    # An embedding's gradient is such a sum: in a fixed order, and a hundred times as fast on the
+    # CPU as index_add_ over rows.
+    sums = torch.ops.aten.embedding_dense_backward(rows, place, places, -1, False)
+    return sums, weight.new_zeros(places).index_add_(0, place, weight)
 
 
 def _count(argument: str, value: Any) -> int:
