@@ -95,18 +95,20 @@ def _residual(call: Call, z: Tensor, target: Tensor) -> Tensor:
 def _margin(call: Call, z: Tensor, target: Tensor) -> Tensor:
     psi = _psi(call)
     if call.signed:
-        return psi(target * z) * (1.0 if call.alpha is None else _side(call, target > 0))
+        return _sided(call, psi(target * z), target)
     if not call.target.is_floating_point():
-        value = psi((2 * target - 1) * z)
-        return value if call.alpha is None else value * _side(call, target > 0)
+        return _sided(call, psi((2 * target - 1) * z), target)
     positive, negative = _part(psi, z, target), _part(psi, -z, 1 - target)
     if call.alpha is not None:
         positive, negative = call.alpha * positive, (1 - call.alpha) * negative
     return positive + negative
 
 
-def _side(call: Call, positive: Tensor) -> Tensor:
-    return torch.where(positive, call.alpha, 1 - call.alpha)
+def _sided(call: Call, value: Tensor, target: Tensor) -> Tensor:
+    if call.alpha is None:
+        return value
+    # Not a `where` of the two numbers: that would be a tensor in single precision.
+    return torch.where(target > 0, call.alpha * value, (1 - call.alpha) * value)
 
 
 def _part(psi: Psi, u: Tensor, share: Tensor, harmless: float = _HARMLESS) -> Tensor:

@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lossmith.lab.accuracy:accuracy",
         "Compare every formula with 60-digit arithmetic and print the worst errors.",
     ),
+    "matrix": (
+        "lossmith.lab.matrix:matrix",
+        "Compare every combination of options with a plain definition and print the worst errors.",
+    ),
 }
 
 

@@ -1,0 +1,56 @@
+"""A fresh draw from the option matrix at every run; `lossmith matrix` is the whole of it.
+
+Repeat a draw with LOSSMITH_MATRIX_SEED=<the seed that a failure prints>.
+"""
+
+import os
+import random
+import secrets
+
+import pytest
+
+from lossmith.lab import matrix_draw
+from lossmith.lab.matrix import sweep
+
+SEED = int(os.environ.get("LOSSMITH_MATRIX_SEED") or secrets.randbits(32))
+SECONDS = {"reference": 20.0, "cpu": 25.0}  # a kernel is compiled where the cache has none
+
+
+def drawn(losses=matrix_draw.LOSSES):
+    cases = matrix_draw.cases(losses)
+    random.Random(SEED).shuffle(cases)
+    return cases
+
+
+@pytest.mark.parametrize("engine", SECONDS)
+def test_a_draw_of_the_matrix_equals_the_definition(engine):
+    result = sweep(drawn(), SEED, engine, SECONDS[engine])
+    print(f"LOSSMITH_MATRIX_SEED={SEED}: {result}")
+    assert result["missed"] == []
+    assert result["combinations"] >= 3
+
+
+def test_every_combination_is_in_the_matrix():
+    cases = matrix_draw.cases()
+    assert len(cases) == len(set(cases))
+    for name, axis in {
+        "labels": matrix_draw.LABELS, "weights": matrix_draw.WEIGHTS, "drop": matrix_draw.DROPS,
+        "smoothing": (0.0, 0.1), "reduction": matrix_draw.REDUCTIONS,
+        "shape": matrix_draw.SHAPES, "layout": matrix_draw.LAYOUTS, "dtype": matrix_draw.DTYPES,
+    }.items():  # fmt: skip
+        for loss in ("cross_entropy", "focal", "generalized_cross_entropy", "poly1"):
+            assert {getattr(c, name) for c in cases if c.loss == loss} == set(axis)
+    assert sum(c.loss == "focal" for c in cases) == 3**7 * 2
+
+
+def test_the_definition_imports_nothing_of_the_library():
+    with open(matrix_draw.definition.__file__, encoding="utf-8") as file:
+        assert "import lossmith" not in (text := file.read())
+    assert "from lossmith" not in text
+
+
+def test_a_wrong_answer_is_a_miss(monkeypatch):
+    right = matrix_draw.definition.PROBABILITY["poly1"]
+    monkeypatch.setitem(matrix_draw.definition.PROBABILITY, "poly1", lambda u: right(u) * 1.001)
+    result = sweep(drawn(("poly1",))[:8], SEED, "reference", None)
+    assert len(result["missed"]) >= 4  # a loss of 0, of rows all dropped, cannot tell
