@@ -38,11 +38,11 @@ from lossmith.formula.domain import Real as Real
 from lossmith.formula.record import Scale as Scale
 
 primitives = words
+globals().update(_FUNCTIONS)
+globals().update(_MODULES)
 
 # Public names of the floors further on, which this one cannot import: where `lossmith` finds them.
 FURTHER_ON = {"CenterLoss": "lossmith.risk.centers"}
-globals().update(_FUNCTIONS)
-globals().update(_MODULES)
 
 __all__ = [
     *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),
