@@ -63,6 +63,22 @@ def test_a_weight_counts_rows():
     torch.testing.assert_close(one.centers, other.centers)
 
 
+@pytest.mark.parametrize("classes", [4, 30])  # fewer and more than rows: two roads to the sums
+def test_eq_4_written_out(classes):
+    features, target, weight, mask = batch(3, 2, 5, classes=4, dtype=F64)
+    target[0, 0] = -100
+    center = made(classes=classes, dim=2, alpha=0.3, dtype=F64)
+    expected = center.centers.clone()
+    for j in range(4):
+        counted = torch.where(mask & (target == j), weight, 0.0)
+        pull = (counted.unsqueeze(1) * (features - expected[j].view(1, 2, 1))).sum((0, 2))
+        expected[j] += 0.3 * pull / (1 + counted.sum())
+    with torch.inference_mode():
+        center(features, target, weight, mask)
+    torch.testing.assert_close(center.centers, expected, rtol=1e-14, atol=1e-14)
+    assert torch.equal(center.centers[4:], expected[4:])
+
+
 @pytest.mark.parametrize("update", ["paper", "gradient"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("shape", [(7, 3), (4, 3, 5), (2, 3, 4, 5)])
@@ -169,9 +185,10 @@ def test_only_training_moves_centres():
 
 
 @pytest.mark.parametrize("update", ["paper", "gradient"])
-def test_unseen_classes_stay_put_bitwise(update):
+@pytest.mark.parametrize("classes", [5, 9])  # fewer and more than rows
+def test_unseen_classes_stay_put_bitwise(update, classes):
     features, _, _, _ = batch(6, 3)
-    center = made(update)
+    center = made(update, classes)
     with torch.no_grad():
         center.centers[0] = -0.0  # dropped rows are looked up in class 0
         center.centers[3] = torch.tensor([nan, -0.0, 1e-40])

@@ -187,8 +187,9 @@ class CenterLoss(nn.Module):
             **settings,
         )
         if self.training and self.update == "paper":
-            amount = torch.ones((), device=index.device) if weight is None else weight.detach()
-            self._move(features.detach(), index, torch.where(keep, amount, 0.0).flatten(), own)
+            weighted = weight is not None
+            amount = torch.where(keep, weight.detach(), 0.0) if weight is not None else keep
+            self._move(features.detach(), index, amount.flatten(), own.detach(), weighted)
         return result
 
     def _halved(self, value: Tensor) -> Tensor:
@@ -196,7 +197,9 @@ class CenterLoss(nn.Module):
         return value * 0.5 if self.loss is None else value
 
     @torch.no_grad()
-    def _move(self, features: Tensor, index: Tensor, amount: Tensor, own: Tensor) -> None:
+    def _move(
+        self, features: Tensor, index: Tensor, amount: Tensor, own: Tensor, weighted: bool
+    ) -> None:
         """Eq. 4, with a weight (0: dropped) for each row; every sum is over the rows of a class."""
         centers = self.centers
         away = features.movedim(1, -1).reshape(-1, self.dim).to(centers.dtype) - own
@@ -204,17 +207,21 @@ class CenterLoss(nn.Module):
         # A row with a NaN or infinity has no finite sum, and its sum is cheaper to look at.
         sound = (amount != 0) & amount.isfinite() & away.sum(1).isfinite()
         amount = torch.where(sound, amount, 0.0)
-        away.masked_fill_(~sound.unsqueeze(1), 0.0).mul_(amount.unsqueeze(1))
-        if self._group.several():
+        away.masked_fill_(~sound.unsqueeze(1), 0.0)
+        if weighted:
+            away.mul_(amount.unsqueeze(1))
+        rows, several = index.numel(), self._group.several()
+        if several or self.num_classes <= rows:
             sums, mass = _sums(away, amount, index, self.num_classes)
-            both = torch.cat((sums, mass.unsqueeze(1)), 1)
-            self._group.add(both)
-            centers.add_(self._step(both[:, :-1], both[:, -1]))
+            if several:
+                self._group.add(sums)
+                self._group.add(mass)
+            centers.add_(self._step(sums, mass))
             return
-        # The sums of a class are gathered at the place of one of its rows, whichever the table
-        # ends up with: no memory of num_classes × dim, and no shape that depends on the labels,
-        # for which a device would be waited for. Rows of a class then write the same numbers.
-        rows = index.numel()
+        # More classes than rows: the sums of a class are gathered at the place of one of its rows,
+        # whichever the table ends up with. No memory of num_classes × dim, and no shape that
+        # depends on the labels, for which a device would be waited for. Rows of a class then
+        # write the same numbers.
         table = torch.empty(self.num_classes, dtype=index.dtype, device=index.device)
         table[index] = torch.arange(rows, device=index.device)
         place = table[index]
