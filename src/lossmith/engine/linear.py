@@ -4,8 +4,8 @@
     dF_b = G W,   dW += Gᵀ F_b,   dbias += Σ G
 
 A reduced loss makes its gradients in the pass that makes its value, as every reduced loss here
-does; `reduction="none"` keeps nothing and makes the logits again in the backward. What a block
-costs is one buffer of logits and one of their gradient.
+does; `reduction="none"` keeps nothing and makes the logits again in the backward. A block costs one
+buffer: the loss takes a part of it at a time, and the part's gradient takes the place of its logits.
 
 Half precision is computed in float32, logits included (a dense layer would round them to 8 or 11
 bits), and sums over blocks are kept in float32 until the upstream gradient has scaled them.
@@ -30,14 +30,16 @@ from lossmith.engine import reference, run
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.memory import fresh
+from lossmith.engine.labels import tolerance
 from lossmith.engine.plan import Call, Output, Reduction
 
 # A block's logits: large enough that its matrix products run at full speed, and few enough that
 # they stay small beside the gradient of any weight that is worth the trouble.
-_BYTES = {"cpu": 16 << 20}
+_BYTES = {"cpu": 32 << 20}
 _BYTES_ELSEWHERE = 256 << 20
+_PART = 8 << 20  # of logits that the loss itself takes at a time; its gradient is as large again
 _LEAST_ROWS = 64
-_TENSORS = ("target", "weight", "mask", "class_weight")
+_TENSORS = ("target", "weight", "mask", "class_weight", "alpha")
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
@@ -82,7 +84,7 @@ def why_dense(head: Head) -> str | None:
     if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
         return "a dispatch mode is active"
     call = head.call
-    for t in (call.weight, call.class_weight, *call.parameters):
+    for t in (call.weight, call.class_weight, call.alpha, *call.parameters):
         if isinstance(t, Tensor) and t.requires_grad:
             return "a weight of rows or classes, or a parameter of the loss, requires a gradient"
     if any(isinstance(t, Tensor) and t.dim() for t in call.parameters):
@@ -151,7 +153,7 @@ def _kept(call: Call) -> Tensor | None:
             keep = _and(keep, (call.class_weight[inside] != 0) | (inside != label))
     elif call.class_weight is not None:
         t = call.target.to(call.prediction.dtype)
-        sound = (t.amin(1) >= 0) & ((t.sum(1) - 1).abs() <= 1e-2)
+        sound = (t.amin(1) >= 0) & ((t.sum(1) - 1).abs() <= tolerance(call.target.dtype))
         keep = _and(keep, ~sound | (t @ call.class_weight.to(t.dtype) != 0))
     return keep
 
@@ -250,16 +252,15 @@ def _sweep(
                 torch.mm(x, weight.t(), out=z)
             else:
                 torch.addmm(bias, x, weight.t(), out=z)
-            part = with_tensors(call, prediction=z, mask=keep_rows)
-            part.target = call.target[rows]
+            part = with_tensors(call, prediction=z, target=call.target[rows], mask=keep_rows)
             part.weight = None if call.weight is None else call.weight[rows]
             result = _evaluate(part, output, factor, None if upstream is None else upstream[rows])
             total, mass = total + result.total, mass + result.mass
             if values is not None:
                 values[rows] = result.values
-            slopes = result.gradient
-            if slopes is None:
+            if "gradient" not in output:
                 continue
+            slopes = z
             if grad_features is not None:
                 if isinstance(rows, slice):
                     torch.mm(slopes, weight, out=grad_features[rows])
@@ -275,7 +276,7 @@ def _sweep(
     return _Swept(total, mass, values, (grad_features, grad_weight, grad_bias))
 
 
-class _Block(NamedTuple):
+class _Sums(NamedTuple):
     """Like `launch.Result`, with tensors as sums where reading them would wait for a device."""
 
     total: Any
@@ -284,20 +285,41 @@ class _Block(NamedTuple):
     values: Tensor | None
 
 
-def _evaluate(call: Call, output: Output, factor: Any, upstream: Tensor | None) -> Any:
-    """Sums, slopes or values of one block of logits, by the engine that runs the plain loss."""
+def _evaluate(call: Call, output: Output, factor: Any, upstream: Tensor | None) -> _Sums:
+    """Sums and values of one block of logits, part by part; a gradient replaces the logits."""
+    z = call.prediction
+    rows = max(1, _PART // (z.shape[1] * z.dtype.itemsize)) if z.is_cpu else z.shape[0]
+    total: Any = 0.0
+    mass: Any = 0.0
+    values = []
+    for first in range(0, z.shape[0], rows):
+        span = slice(first, first + rows)
+        part = with_tensors(call, prediction=z[span], target=call.target[span])
+        part.weight = None if call.weight is None else call.weight[span]
+        part.mask = None if call.mask is None else call.mask[span]
+        found = _plain(part, output, factor, None if upstream is None else upstream[span])
+        total, mass = total + found.total, mass + found.mass
+        if found.values is not None:
+            values.append(found.values)
+        if found.gradient is not None:
+            part.prediction.copy_(found.gradient)
+    return _Sums(total, mass, None, torch.cat(values) if values else None)
+
+
+def _plain(call: Call, output: Output, factor: Any, upstream: Tensor | None) -> Any:
+    """The plain loss of some logits, by the engine that runs it."""
     if why_not_cpu(call) is None:
         scale = run._value_scale(call) if output == "values" else run._slope_scale(call)
         return launch.run(call, output, scale * factor, upstream)
     if "gradient" not in output:
         losses, weight = run._reference(call)
-        return _Block(*run._sum(losses, weight), None, losses if output == "values" else None)
+        return _Sums(*run._sum(losses, weight), None, losses if output == "values" else None)
     with torch.enable_grad():
         leaf = call.prediction.detach().requires_grad_()
         losses, weight = run._reference(with_tensors(call, prediction=leaf))
         seed = torch.full_like(losses, factor) if upstream is None else upstream * factor
         (slopes,) = torch.autograd.grad(losses, leaf, seed)
-    return _Block(*run._sum(losses.detach(), weight), slopes, None)
+    return _Sums(*run._sum(losses.detach(), weight), slopes, None)
 
 
 def _share(mean: bool, mass: Any) -> Any:

@@ -17,6 +17,7 @@ from lossmith.face.catalogue import FUNCTIONS
 from lossmith.link.links import Linked
 
 _NAME = "linear_loss"
+_KINDS = ("softmax", "crammer_singer", "one_vs_rest")
 _DEFAULTS: dict[str, Any] = {
     "class_weight": None, "label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean",
 }  # fmt: skip
@@ -71,8 +72,8 @@ def linear_loss(
         ignore_index (default -100): rows with this class index are dropped.
         reduction (default "mean"): "mean" = total / mass over the whole batch, "sum" = total,
             "none" = one loss each; its backward makes the logits a second time.
-        block (default None): how many rows at a time; None takes 16 MB of logits, at least 64 rows.
-        parameters: those of the loss, for example gamma=3.0 for "focal".
+        block (default None): how many rows at a time; None takes 32 MB of logits, at least 64 rows.
+        parameters: those of the loss, for example gamma=3.0 and alpha=(one per class) for "focal".
 
     Errors:
         InputError (a ValueError) for wrong shapes, dtypes, devices, labels and parameters: what was
@@ -132,8 +133,8 @@ def _chosen(loss: Any) -> tuple[Any, dict[str, Any]]:
     settings = loss.given() if isinstance(loss, modules.Loss) else {}
     found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
     linked = getattr(found, "loss", None)
-    if not isinstance(linked, Linked) or not linked.classes:
-        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.classes)
+    if not isinstance(linked, Linked) or linked.kind not in _KINDS:
+        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.kind in _KINDS)
         given = f"a {linked.formula.family} loss" if isinstance(linked, Linked) else "no loss of ours"
         raise InputError(
             f"{_NAME}: loss={loss!r} is {given}; it needs a loss over classes. Give one of {names} "
@@ -203,6 +204,9 @@ def _head(
     lead = _shapes(features, weight, target, bias, sample_weight, mask)
     own = {p.name: settings[p.name] for p in linked.formula.parameters if p.name in settings}
     own |= parameters
+    balanced = {}
+    if linked.formula.balanced and linked.kind == "softmax":
+        balanced["alpha"] = own.pop("alpha", settings.get("alpha"))
     tensors = {k: v for k, v in own.items() if isinstance(v, Tensor)}
     bound = linked.formula.bind({k: v for k, v in own.items() if k not in tensors})
     if unknown := tensors.keys() - bound.keys():
@@ -219,6 +223,7 @@ def _head(
         options["class_weight"], options["label_smoothing"], options["ignore_index"],
         None if sample_weight is None else sample_weight.expand(lead).reshape(rows),
         None if mask is None else mask.expand(lead).reshape(rows),
+        **balanced,
     )  # fmt: skip
     flat = features.reshape(rows, features.shape[-1])
     return linear.Head(checked, flat, weight, bias, block), options["reduction"], lead
@@ -288,7 +293,11 @@ def _label_error(head: linear.Head, lead: torch.Size, error: LabelError) -> Labe
     else:
         whole.target = flat.target.reshape(lead)
     classes = head.weight.shape[0]
-    whole.prediction = flat.prediction[:0].new_zeros(()).expand(lead[0], classes, *lead[1:])
+    # Only a bias can forbid a class in all rows; what features forbid, the block's error tells.
+    scores = flat.prediction.new_zeros(classes) if head.bias is None else head.bias.detach()
+    whole.prediction = scores.view(1, -1, *(1 for _ in lead[1:])).expand(
+        lead[0], classes, *lead[1:]
+    )
     whole.mask = None if flat.mask is None else flat.mask.reshape(lead)
     whole.weight = None if flat.weight is None else flat.weight.reshape(lead)
     bad = labels.refused(whole)
@@ -316,7 +325,7 @@ class LinearLoss(nn.Module):
         label_smoothing (default 0.0): share of the label spread over the allowed classes.
         ignore_index (default -100): rows with this class index are dropped.
         reduction (default "mean"): "mean" = total / mass, "sum", or "none".
-        block (default None): how many rows at a time; None takes 16 MB of logits.
+        block (default None): how many rows at a time; None takes 32 MB of logits.
         device (default None), dtype (default None): of weight and bias, which begin as
             nn.Linear's do and carry its names in the state_dict.
         parameters: those of the loss, for example gamma=3.0 for "focal"; one that requires grad is
@@ -349,6 +358,8 @@ class LinearLoss(nn.Module):
         checks.reduction("LinearLoss", reduction)
         function, _ = _chosen(loss)
         numbers = {k: v for k, v in parameters.items() if not isinstance(v, Tensor)}
+        if function.loss.formula.balanced:
+            numbers.pop("alpha", None)
         function.loss.formula.bind(numbers)
         self.in_features, self.num_classes, self.loss = in_features, num_classes, loss
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
