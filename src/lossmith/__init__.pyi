@@ -25,6 +25,7 @@ from lossmith.formula.record import Scale as Scale
 from lossmith.face.own import residual as residual
 from lossmith.face.own import margin as margin
 from lossmith.face.own import probability as probability
+from lossmith.face import presets as presets
 from lossmith.face.inspect import Derivatives as Derivatives
 from lossmith.face.inspect import curve as curve
 from lossmith.face.inspect import derivatives as derivatives

@@ -10,6 +10,7 @@ from lossmith.errors import LossmithError as LossmithError
 from lossmith.errors import ParameterError as ParameterError
 from lossmith.errors import ShapeError as ShapeError
 from lossmith.errors import UnsupportedError as UnsupportedError
+from lossmith.face import presets as presets
 from lossmith.face.catalogue import FUNCTIONS as _FUNCTIONS
 from lossmith.face.catalogue import MODULES as _MODULES
 from lossmith.face.divergences import JSDivergence as JSDivergence
@@ -48,7 +49,7 @@ __all__ = [
     *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),
     *("LossmithError", "ParameterError", "ShapeError", "UnsupportedError"),
     *("Fraction", "Interval", "NonNegative", "Positive", "Real", "Scale"),
-    *("residual", "margin", "probability", "primitives"),
+    *("residual", "margin", "probability", "primitives", "presets"),
     *("Derivatives", "curve", "derivatives", "engine_for", "formula_of"),
     *("Loss", "CrammerSinger", "OneVsRest"),
     *("LinearLoss", "linear_loss"),

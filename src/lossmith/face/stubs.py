@@ -69,6 +69,8 @@ def _handwritten() -> list[str]:
 def _home(name: str) -> str:
     if name in public.FURTHER_ON:
         return public.FURTHER_ON[name]
+    if name == "presets":
+        return "lossmith.face"
     if name in ("Fraction", "NonNegative", "Positive", "Real"):
         return "lossmith.formula.domain"
     if name in ("residual", "margin", "probability"):
