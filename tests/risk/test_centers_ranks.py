@@ -8,7 +8,7 @@ import torch
 
 from risk import rank
 
-LIMIT = 45  # seconds, starting Python and torch on a busy machine included
+LIMIT = 30  # seconds, starting Python and torch on a busy machine included
 
 
 def run_ranks(world, folder):
