@@ -1,11 +1,11 @@
-"""A linear layer and the loss of its scores, in blocks of rows: all logits are never there at once.
+"""A linear layer and the loss of its scores, in blocks of rows: never all logits at once.
 
-    logits of a block = F_b Wᵀ + bias,   G = their gradient, from the engine that runs the plain loss
+    logits of a block = F_b Wᵀ + bias,   G = their gradient, by the engine that runs the plain loss
     dF_b = G W,   dW += Gᵀ F_b,   dbias += Σ G
 
 A reduced loss makes its gradients in the pass that makes its value, as every reduced loss here
 does; `reduction="none"` keeps nothing and makes the logits again in the backward. A block costs one
-buffer: the loss takes a part of it at a time, and the part's gradient takes the place of its logits.
+buffer: the loss takes a part of it at a time, whose gradient takes the place of its logits.
 
 Half precision is computed in float32, logits included (a dense layer would round them to 8 or 11
 bits), and sums over blocks are kept in float32 until the upstream gradient has scaled them.
@@ -14,88 +14,27 @@ bits), and sums over blocks are kept in float32 until the upstream gradient has 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
-from copy import copy
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.amp import is_autocast_available
-from torch.autograd import forward_ad
-from torch.nn import Parameter
 
 from lossmith.engine import reference, run
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.memory import fresh
-from lossmith.engine.labels import tolerance
+from lossmith.engine.heads import Head, dense_logits, kept, no_autocast, why_dense, with_tensors
 from lossmith.engine.plan import Call, Output, Reduction
 
-# A block's logits: large enough that its matrix products run at full speed, and few enough that
-# they stay small beside the gradient of any weight that is worth the trouble.
-_BYTES = {"cpu": 32 << 20}
-_BYTES_ELSEWHERE = 256 << 20
 _PART = 8 << 20  # of logits that the loss itself takes at a time; its gradient is as large again
-_LEAST_ROWS = 64
 _TENSORS = ("target", "weight", "mask", "class_weight", "alpha")
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
-
-
-@dataclass(slots=True)
-class Head:
-    """A checked call whose logits are still to be made, one row of features per loss.
-
-    `call.prediction` only stands for the logits: shape, dtype and device, one number of memory.
-    """
-
-    call: Call
-    features: Tensor  # (rows, D)
-    weight: Tensor  # (C, D)
-    bias: Tensor | None
-    block: int | None  # rows; None: chosen here
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What is computed in."""
-        return self.call.prediction.dtype
-
-    @property
-    def rows(self) -> int:
-        """Rows of a block."""
-        if self.block is not None:
-            return self.block
-        size = self.weight.shape[0] * self.dtype.itemsize
-        return max(_LEAST_ROWS, _BYTES.get(self.features.device.type, _BYTES_ELSEWHERE) // size)
-
-
-def why_dense(head: Head) -> str | None:
-    """None if blocks run; else why all logits are made at once, by plain operations."""
-    if torch.compiler.is_compiling():
-        return "torch.compile traces plain operations"
-    for t in (head.features, head.weight, head.bias, head.call.target):
-        if t is not None and type(t) not in (Tensor, Parameter):
-            return "an argument is a tensor subclass"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return "a torch.func transform is active"
-    if forward_ad._current_level >= 0:
-        return "forward-mode differentiation is active"
-    if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
-        return "a dispatch mode is active"
-    call = head.call
-    for t in (call.weight, call.class_weight, call.alpha, *call.parameters):
-        if isinstance(t, Tensor) and t.requires_grad:
-            return "a weight of rows or classes, or a parameter of the loss, requires a gradient"
-    if any(isinstance(t, Tensor) and t.dim() for t in call.parameters):
-        return "a parameter of the loss is a tensor that may vary by row"
-    return None
 
 
 def reduce(head: Head, reduction: Reduction) -> Tensor:
     """total / mass, total, or one value for each row."""
     if why_dense(head) is not None:
-        return run.reduce(with_tensors(head.call, prediction=_dense_logits(head)), reduction)
+        return run.reduce(with_tensors(head.call, prediction=dense_logits(head)), reduction)
     if reduction == "none":
         if _needs_gradient(head):
             return _Values.apply(head.features, head.weight, head.bias, head)
@@ -106,7 +45,7 @@ def reduce(head: Head, reduction: Reduction) -> Tensor:
 def pair(head: Head) -> tuple[Tensor, Tensor]:
     """(total, mass): pairs of micro-batches and ranks add up."""
     if why_dense(head) is not None:
-        return run.pair(with_tensors(head.call, prediction=_dense_logits(head)))
+        return run.pair(with_tensors(head.call, prediction=dense_logits(head)))
     return _total(head, False)
 
 
@@ -118,63 +57,13 @@ def _needs_gradient(head: Head) -> bool:
 def _total(head: Head, mean: bool) -> tuple[Tensor, Tensor]:
     """The total (or mean) and the mass."""
     if _needs_gradient(head):
-        return _Reduced.apply(head.features, head.weight, head.bias, head, mean)  # type: ignore[no-any-return]
+        return _Reduced.apply(head.features, head.weight, head.bias, head, mean)
     swept = _sweep(head, "total", 1.0)
     return _scalar(head, swept.total * _share(mean, swept.mass)), _scalar(head, swept.mass)
 
 
 def _scalar(head: Head, value: Any) -> Tensor:
     return torch.as_tensor(value, dtype=head.dtype, device=head.features.device)
-
-
-def with_tensors(call: Call, **changes: Any) -> Call:
-    """A copy of a call with some of its tensors changed."""
-    made = copy(call)
-    for name, value in changes.items():
-        setattr(made, name, value)
-    return made
-
-
-def _kept(call: Call) -> Tensor | None:
-    """Which rows count; None if nothing says that some do not.
-
-    A dropped row must leave the matrix products too: its logits have a gradient of 0, but 0 times
-    a NaN among its features would reach the weight.
-    """
-    keep = call.mask
-    if call.weight is not None:
-        keep = _and(keep, call.weight != 0)
-    if call.hard:
-        keep = _and(keep, call.target != call.ignore_index)
-        if call.class_weight is not None:
-            label = call.target.long()
-            inside = label.clamp(0, call.class_weight.shape[0] - 1)
-            # A label that is no class stays in, for the engine to refuse it.
-            keep = _and(keep, (call.class_weight[inside] != 0) | (inside != label))
-    elif call.class_weight is not None:
-        t = call.target.to(call.prediction.dtype)
-        sound = (t.amin(1) >= 0) & ((t.sum(1) - 1).abs() <= tolerance(call.target.dtype))
-        keep = _and(keep, ~sound | (t @ call.class_weight.to(t.dtype) != 0))
-    return keep
-
-
-def _and(a: Tensor | None, b: Tensor) -> Tensor:
-    return b if a is None else a & b
-
-
-def _dense_logits(head: Head) -> Tensor:
-    features, keep = head.features.to(head.dtype), _kept(head.call)
-    if keep is not None:
-        features = torch.where(keep.unsqueeze(1), features, 0.0)
-    bias = None if head.bias is None else head.bias.to(head.dtype)
-    with _no_autocast(head.features):
-        return F.linear(features, head.weight.to(head.dtype), bias)
-
-
-def _no_autocast(features: Tensor) -> Any:
-    """A loss is computed in float32 under autocast, and the scores that it sees are part of it."""
-    kind = features.device.type
-    return torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
 
 
 class _Swept(NamedTuple):
@@ -226,10 +115,10 @@ def _sweep(
     values = grad_features = grad_weight = grad_bias = None
     total: Any = 0.0
     mass: Any = 0.0
-    with torch.no_grad(), _no_autocast(features):
+    with torch.no_grad(), no_autocast(features):
         weight = head.weight.detach().to(dtype)
         bias = None if head.bias is None else head.bias.detach().to(dtype)
-        keep = _kept(call)
+        keep = kept(call)
         if output == "values":
             values = torch.zeros(count, dtype=dtype, device=features.device)
         if wanted[0]:
@@ -257,7 +146,7 @@ def _sweep(
             result = _evaluate(part, output, factor, None if upstream is None else upstream[rows])
             total, mass = total + result.total, mass + result.mass
             if values is not None:
-                values[rows] = result.values
+                values[rows] = result.values  # type: ignore[assignment]
             if "gradient" not in output:
                 continue
             slopes = z
@@ -345,7 +234,7 @@ def _restore(ctx: Any) -> Head:
 
 def _scaled(head: Head, gradients: Gradients, step: Any) -> Gradients:
     """Our own buffers times a number, each in the dtype of what it is the gradient of."""
-    made = []
+    made: list[Tensor | None] = []
     for gradient, of in zip(gradients, (head.features, head.weight, head.bias), strict=True):
         if gradient is None or of is None:
             made.append(None)
@@ -353,7 +242,7 @@ def _scaled(head: Head, gradients: Gradients, step: Any) -> Gradients:
         if isinstance(step, Tensor) or step != 1.0:
             gradient.mul_(step)
         made.append(gradient.to(of.dtype))
-    return tuple(made)  # type: ignore[return-value]
+    return made[0], made[1], made[2]
 
 
 class _Reduced(torch.autograd.Function):
@@ -366,7 +255,7 @@ class _Reduced(torch.autograd.Function):
         ctx.wanted = tuple(ctx.needs_input_grad[:3])
         share = run._share(mean, features.shape[0])
         swept = _sweep(head, "total+gradient", share, ctx.wanted)
-        ctx.share = _share(mean, swept.mass)
+        ctx.factor, ctx.share = share, _share(mean, swept.mass)
         ctx.remaining = ctx.share / share if share else 0.0
         ctx.gradients = swept.gradients
         total, mass = _scalar(head, swept.total * ctx.share), _scalar(head, swept.mass)
@@ -381,11 +270,9 @@ class _Reduced(torch.autograd.Function):
             return *_differentiable(head, ctx.wanted, upstream, ctx.share), None, None
         gradients, ctx.gradients = ctx.gradients, None
         step = upstream.item() if upstream.device.type == "cpu" else upstream
-        if gradients is None:  # a second backward
-            gradients = _sweep(head, "total+gradient", 1.0, ctx.wanted).gradients
-            step = step * ctx.share
-        else:
-            step = step * ctx.remaining
+        if gradients is None:  # a second backward, to the last bit like the first
+            gradients = _sweep(head, "total+gradient", ctx.factor, ctx.wanted).gradients
+        step = step * ctx.remaining
         return *_scaled(head, gradients, step), None, None
 
 
@@ -417,7 +304,7 @@ def _differentiable(
     given = (head.features, head.weight, head.bias)
     inputs = [t for t, want in zip(given, wanted, strict=True) if want and t is not None]
     with torch.enable_grad():
-        losses, _ = reference.losses(with_tensors(head.call, prediction=_dense_logits(head)))
+        losses, _ = reference.losses(with_tensors(head.call, prediction=dense_logits(head)))
         out = losses if share is None else losses.sum() * share
         found = iter(torch.autograd.grad(out, inputs, upstream, create_graph=True))
     return [next(found) if want else None for want in wanted]

@@ -1,0 +1,204 @@
+"""Arguments of a linear head, checked and made into a `Head`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.engine import labels
+from lossmith.engine.heads import Head, with_tensors
+from lossmith.engine.plan import Call
+from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
+from lossmith.face import call, checks, modules
+from lossmith.face.catalogue import FUNCTIONS
+from lossmith.link.links import Linked
+
+_NAME = "linear_loss"
+_KINDS = ("softmax", "crammer_singer", "one_vs_rest")
+_DEFAULTS: dict[str, Any] = {
+    "class_weight": None, "label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean",
+}  # fmt: skip
+
+
+def chosen(loss: Any) -> tuple[Any, dict[str, Any]]:
+    """The function of a loss, and the settings that a Module brings along."""
+    settings = loss.given() if isinstance(loss, modules.Loss) else {}
+    found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
+    linked = getattr(found, "loss", None)
+    if not isinstance(linked, Linked) or linked.kind not in _KINDS:
+        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.kind in _KINDS)
+        given = (
+            f"a {linked.formula.family} loss" if isinstance(linked, Linked) else "no loss of ours"
+        )
+        raise InputError(
+            f"{_NAME}: loss={loss!r} is {given}; it needs a loss over classes. Give one of {names} "
+            "(name, function or Module), your own @lossmith.probability, or a Module such as "
+            'lossmith.CrammerSinger("hinge").'
+        )
+    return found, settings
+
+
+def _merged(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Options of the call over those of a Module; two that differ are not ours to choose from."""
+    made = dict(_DEFAULTS)
+    for name, default in _DEFAULTS.items():
+        here, there = given[name], settings.get(name, default)
+        plain = here is default if default is None else here == default
+        if plain:
+            made[name] = there
+        elif there is default or here is there or _same(there, default) or _same(there, here):
+            made[name] = here
+        else:
+            raise InputError(
+                f"{_NAME}: {name} is {short(here)} here and {short(there)} in the loss Module. "
+                "Give it in one place."
+            )
+    return made
+
+
+def _same(a: Any, b: Any) -> bool:
+    return not isinstance(a, Tensor) and not isinstance(b, Tensor) and bool(a == b)
+
+
+def short(value: Any) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+
+
+def head(
+    features: Any,
+    weight: Any,
+    target: Any,
+    bias: Any,
+    loss: Any,
+    sample_weight: Any,
+    mask: Any,
+    class_weight: Any,
+    label_smoothing: Any,
+    ignore_index: Any,
+    reduction: Any,
+    block: Any,
+    parameters: dict[str, Any],
+) -> tuple[Head, Any, torch.Size]:
+    """A checked head, the reduction, and the shape of its losses."""
+    checks.reduction(_NAME, reduction)
+    function, settings = chosen(loss)
+    linked: Linked = function.loss
+    options = _merged(
+        {
+            "class_weight": class_weight, "label_smoothing": label_smoothing,
+            "ignore_index": ignore_index, "reduction": reduction,
+        },
+        settings,
+    )  # fmt: skip
+    if linked.kind != "softmax" and options["label_smoothing"]:
+        raise ParameterError(
+            f"{_NAME}: label_smoothing = {options['label_smoothing']!r}, but {linked.name} has no "
+            "smoothing; give a distribution as target instead."
+        )
+    if block is not None and (not isinstance(block, int) or block < 1):
+        raise ParameterError(f"{_NAME}: block = {block!r} must be a whole number of rows, from 1.")
+    lead = _shapes(features, weight, target, bias, sample_weight, mask)
+    own = {p.name: settings[p.name] for p in linked.formula.parameters if p.name in settings}
+    own |= parameters
+    balanced = {}
+    if linked.formula.balanced and linked.kind == "softmax":
+        balanced["alpha"] = own.pop("alpha", settings.get("alpha"))
+    tensors = {k: v for k, v in own.items() if isinstance(v, Tensor)}
+    bound = linked.formula.bind({k: v for k, v in own.items() if k not in tensors})
+    if unknown := tensors.keys() - bound.keys():
+        linked.formula.bind(dict.fromkeys(unknown, 0.0))  # its error lists the names
+    rows, classes = lead.numel(), weight.shape[0]
+    wide = torch.float64 in (features.dtype, weight.dtype)
+    dtype = torch.float64 if wide else torch.float32
+    stand_in = torch.zeros((), dtype=dtype, device=features.device).expand(rows, classes)
+    checked = call.classes(
+        linked,
+        stand_in,
+        target.reshape(rows, classes) if target.is_floating_point() else target.reshape(rows),
+        tuple(tensors.get(name, value) for name, value in bound.items()),
+        options["class_weight"], options["label_smoothing"], options["ignore_index"],
+        None if sample_weight is None else sample_weight.expand(lead).reshape(rows),
+        None if mask is None else mask.expand(lead).reshape(rows),
+        **balanced,
+    )  # fmt: skip
+    flat = features.reshape(rows, features.shape[-1])
+    return Head(checked, flat, weight, bias, block), options["reduction"], lead
+
+
+def _shapes(
+    features: Any, weight: Any, target: Any, bias: Any, sample_weight: Any, mask: Any
+) -> torch.Size:
+    """Look at all that shapes, dtypes and devices can tell; the shape of the losses."""
+    given = {"features": features, "weight": weight, "target": target}
+    given |= {} if bias is None else {"bias": bias}
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            raise DtypeError(
+                f"{_NAME}: {name} must be a torch.Tensor, got {type(value).__name__}. "
+                "The order is linear_loss(features, weight, target, bias)."
+            )
+        if name != "target" and not value.is_floating_point():
+            raise DtypeError(f"{_NAME}: {name} has dtype {value.dtype}; it must be floating.")
+        checks.device(_NAME, name, value, features)
+    if features.dim() < 2:
+        raise ShapeError(
+            f"{_NAME}: features have shape {tuple(features.shape)}; they need (…, D) with at least "
+            "one dimension before D. For a single row use features.unsqueeze(0)."
+        )
+    lead, width = features.shape[:-1], features.shape[-1]
+    if weight.dim() != 2 or weight.shape[1] != width:
+        turned = weight.dim() == 2 and weight.shape[0] == width
+        raise ShapeError(
+            f"{_NAME}: features of shape {tuple(features.shape)} need a weight of shape "
+            f"(classes, {width}), as nn.Linear has it; got {tuple(weight.shape)}."
+            + (" Use weight.t()." if turned else "")
+        )
+    classes = weight.shape[0]
+    if bias is not None and tuple(bias.shape) != (classes,):
+        raise ShapeError(
+            f"{_NAME}: bias has shape {tuple(bias.shape)}, but the weight has {classes} classes: "
+            f"it must be ({classes},)."
+        )
+    if target.dtype == torch.bool or target.is_complex():
+        raise DtypeError(f"{_NAME}: target has dtype {target.dtype}; give class indices (int64).")
+    needed = (*lead, classes) if target.is_floating_point() else tuple(lead)
+    if tuple(target.shape) != needed:
+        what = "distributions" if target.is_floating_point() else "class indices"
+        raise ShapeError(
+            f"{_NAME}: features of shape {tuple(features.shape)} and {classes} classes need {what} "
+            f"of shape {needed} as target, got {tuple(target.shape)}."
+        )
+    if sample_weight is not None:
+        checks.per_loss(_NAME, "sample_weight", sample_weight, lead, features)
+        if sample_weight.is_complex() or sample_weight.dtype == torch.bool:
+            raise DtypeError(
+                f"{_NAME}: sample_weight has dtype {sample_weight.dtype}; it must be real numbers. "
+                "For booleans there is mask=."
+            )
+    if mask is not None:
+        checks.per_loss(_NAME, "mask", mask, lead, features)
+    return lead
+
+
+def label_error(head: Head, lead: torch.Size, error: LabelError) -> LabelError:
+    """A block tells places within itself; say them as the whole batch has them."""
+    flat: Call = head.call
+    whole = with_tensors(flat)
+    if not flat.hard:
+        whole.target = flat.target.reshape(*lead, -1).movedim(-1, 1)
+    else:
+        whole.target = flat.target.reshape(lead)
+    classes = head.weight.shape[0]
+    # Only a bias can forbid a class in all rows; what features forbid, the block's error tells.
+    scores = flat.prediction.new_zeros(classes) if head.bias is None else head.bias.detach()
+    whole.prediction = scores.view(1, -1, *(1 for _ in lead[1:])).expand(
+        lead[0], classes, *lead[1:]
+    )
+    whole.mask = None if flat.mask is None else flat.mask.reshape(lead)
+    whole.weight = None if flat.weight is None else flat.weight.reshape(lead)
+    bad = labels.refused(whole)
+    if bad is None or not bool(bad.any()):
+        return error
+    return LabelError(labels.describe(whole, int(bad.sum())))
