@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 import lossmith
-from lossmith.formula.calculus import base
+from lossmith.engine.pointwise import partials, register
+from lossmith.face import values
+from lossmith.formula.calculus import base, derivative
 from lossmith.formula.exact import function
 from lossmith.formula.ledger import DIVERGENCES, find
 from lossmith.link.links import mirrored
@@ -198,6 +200,31 @@ def test_the_mirrored_formula_is_the_same_divergence(name: str) -> None:
             assert abs(mp.exp(u) * plain(-mp.mpf(u)) - other(mp.mpf(u))) < 1e-20
 
 
+@pytest.mark.parametrize("name", DIVERGENCES)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_formula_at_sixty_digits(name: str, mirror: bool) -> None:
+    """Where the link evaluates it: ψ for u ≤ 1, ψ* for w < -1, value, slope and curvature."""
+    record = find(name)
+    expression = mirrored(record) if mirror else base(record)
+    sizes = [k * 10.0**e for e in range(-8, 4) for k in (1.0, 2.7, 6.4)]
+    points = [-u for u in sizes] + [0.0, 2.0, -2.0] + [u for u in sizes if u <= 1]
+    u = torch.tensor([v for v in points if v < -1 or not mirror], dtype=torch.float64)
+    key = register(f"{name}:tested{mirror}", expression, ("u",))
+    for order in range(3):
+        (ours,) = partials(key, order)(u)
+        exact = function(expression, ("u",))
+        slope = function(derivative(expression, "u"), ("u",))
+        for at, value in zip(u.tolist(), ours.broadcast_to(u.shape).tolist(), strict=True):
+            with mp.workdps(60):
+                true, rise = exact(mp.mpf(at)), slope(mp.mpf(at))
+                # e^u - 1 - u is rounded as u is, which is a difference of rounded logs, and its
+                # slope e^u - 1 as 1 is: the gradient q - p is no more exact than q and p.
+                floor = 1 if order else min(abs(at), 1)
+                allowed = 2e-15 * (abs(true) + abs(at * rise) + floor)
+            assert abs(value - true) <= allowed, (order, at)
+        expression = derivative(expression, "u")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_weight_mask_and_mass(kind: str) -> None:
     z, p = draw(4, 3)
@@ -232,7 +259,7 @@ def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
     z, p = z.to(dtype).requires_grad_(), (p * 0.9 + 0.02).to(dtype)
     for kind in KINDS:
         value = divergence(kind, z, p)
-        wide = divergence(kind, z.detach().float(), p.float())
+        wide = divergence(kind, z.detach().float(), p)
         assert value.dtype == torch.float32
         torch.testing.assert_close(value, wide)
         (gradient,) = torch.autograd.grad(value, z)
@@ -322,6 +349,13 @@ def test_bad_input_is_named(
     for function_ in (lossmith.kl_divergence, lossmith.js_divergence):
         with pytest.raises(error, match=words):
             function_(*arguments, **options)
+
+
+def test_probabilities_as_logits_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "_calls", {})
+    with pytest.warns(UserWarning, match="look like probabilities") as seen:
+        lossmith.js_divergence(HALF, HALF)
+    assert seen[0].filename == __file__
 
 
 def test_an_unknown_direction_is_named() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lossmith.engine.labels import tolerance
 from lossmith.engine.plan import Reduction
 from lossmith.engine.pointwise import (
     _ready_for_tracers,
@@ -25,7 +26,6 @@ from lossmith.errors import InputError, LabelError
 from lossmith.link.links import FORMULAS, Linked, at_zero, mirrored
 
 _BORDER = 1.0
-_SUM_TOLERANCE = 1e-2  # as for any distribution that is a label: half precision rounds
 
 
 @dataclass(slots=True)
@@ -155,7 +155,8 @@ def _check_values(pair: Pair, z: Tensor, target: Tensor) -> None:
     name = pair.loss.name
     if pair.target_logits is None:
         wide = target.detach().double()
-        bad = ~((wide.amin(1) >= 0) & ((wide.sum(1) - 1).abs() <= _SUM_TOLERANCE))
+        off = (wide.sum(1) - 1).abs()
+        bad = ~((wide.amin(1) >= 0) & (off <= tolerance(pair.target.dtype)))
         if bad.any():
             place = bad.nonzero()[0].tolist()
             row = target.movedim(1, -1)[tuple(place)].tolist()

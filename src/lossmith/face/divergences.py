@@ -11,7 +11,7 @@ from torch import Tensor
 from lossmith.engine import divergence
 from lossmith.engine.divergence import Pair
 from lossmith.errors import DtypeError, InputError, ShapeError
-from lossmith.face import checks
+from lossmith.face import checks, values
 from lossmith.face.modules import Loss
 from lossmith.formula.ledger import DIVERGENCES
 from lossmith.formula.record import Formula
@@ -93,6 +93,7 @@ def _pair(
     for option, value in (("weight", weight), ("mask", mask)):
         if value is not None:
             checks.per_loss(name, option, value, rows, logits)
+    values.expect_logits(name, loss.key, logits)
     return Pair(loss, logits, target_probs, target_logits, direction == "reverse", weight, mask)
 
 

@@ -71,6 +71,11 @@ def accuracy(
     from lossmith.formula.ledger import LEDGER, find
 
     records = [find(name) for name in names] or list(LEDGER.values())
+    for record in records:
+        if record.family == "divergence":
+            raise InputError(
+                f"{record.name} has no kernel to measure; its tests hold its accuracy."
+            )
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise InputError(f"cannot write {json_file}: there is no folder {json_file.parent}.")
     engines = ("cpu", "reference") if engine == "both" else (engine,)
