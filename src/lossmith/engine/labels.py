@@ -134,7 +134,7 @@ def _share(call: Call, place: tuple[int, ...], more: str) -> str:
 
 
 def _sum(call: Call, place: tuple[int, ...], more: str) -> str:
-    row = call.target[(place[0], slice(None), *place[1:])]
+    row = call.target.movedim(1, -1)[place]
     return (
         f"the label distribution at row {list(place)} sums to {row.double().sum().item():g}{more}; "
         f"it must sum to 1 within {tolerance(row.dtype):g}, as {row.dtype} rounds. Use "

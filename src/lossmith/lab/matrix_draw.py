@@ -67,7 +67,9 @@ def cases(losses: tuple[str, ...] = LOSSES) -> list[Case]:
     found = []
     for loss in losses:
         link = Case(loss, "", "", "", 0.0, "", "", "", "").link
-        labels, weights, drops = LABELS, WEIGHTS, DROPS
+        labels: tuple[str, ...] = LABELS
+        weights: tuple[str, ...] = WEIGHTS
+        drops: tuple[str, ...] = DROPS
         if link == "margin":
             labels, drops = (*LABELS, "signed"), DROPS[:2]
             weights = WEIGHTS if loss == "binary_focal" else WEIGHTS[:2]
