@@ -288,3 +288,35 @@ def test_bad_options_are_named() -> None:
         presets.torchvision_sigmoid_focal_loss(X, HARD, alpha=2)
     with pytest.raises(lossmith.InputError, match="reduction='mean'"):
         presets.keras_huber(Z, R, reduction="mean")  # type: ignore[arg-type]
+
+
+def test_the_page_on_moving_is_right() -> None:
+    """docs/moving.md: our loss for the same number on hard labels."""
+    focal, binary = lossmith.focal(X, Y), lossmith.binary_focal(X, HARD, alpha=0.25)
+    pairs = [
+        (presets.torchvision_sigmoid_focal_loss(X, HARD, reduction="mean"), binary),
+        (
+            presets.mmdet_sigmoid_focal_loss(X, HARD, avg_factor=5.0),
+            lossmith.binary_focal.total(X, HARD, alpha=0.25)[0] / 5,
+        ),
+        (
+            presets.mmdet_smooth_l1_loss(R, Z, avg_factor=5.0),
+            lossmith.smooth_l1.total(R, Z)[0] / 5,
+        ),
+        (presets.mmdet_cross_entropy(X, Y), lossmith.cross_entropy(X, Y)),
+        (presets.kornia_focal_loss(X, Y, None, reduction="mean"), focal / 3),
+        (presets.kornia_binary_focal_loss_with_logits(X, HARD, reduction="mean"), binary),
+        (presets.monai_focal_loss(X, HARD), lossmith.binary_focal(X, HARD)),
+        (presets.monai_focal_loss(X, HOT, use_softmax=True), focal / 3),
+        (
+            presets.smp_soft_cross_entropy(X, Y, 0.1),
+            lossmith.cross_entropy(X, Y, label_smoothing=0.1),
+        ),
+        (presets.keras_binary_focal_crossentropy(HARD, Q), lossmith.binary_focal(X, HARD)),
+        (presets.keras_categorical_focal_crossentropy(HOT, P), 0.25 * focal),
+        (presets.keras_binary_crossentropy(HARD, Q), lossmith.binary_cross_entropy(X, HARD)),
+        (presets.keras_categorical_crossentropy(Y, P), lossmith.cross_entropy(X, Y)),
+        (presets.keras_huber(Z, R), lossmith.huber(R, Z)),
+    ]
+    for theirs, ours in pairs:
+        torch.testing.assert_close(theirs.double(), ours, rtol=1e-6, atol=0.0)
