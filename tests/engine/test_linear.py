@@ -267,6 +267,7 @@ def test_other_roads_give_the_same() -> None:
         _close(loss(f, w, b), loss(*(t.detach() for t in (f, w, b))), "value")
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_compile_traces_it() -> None:
     f, w, b, target = _small()
     compiled = torch.compile(

@@ -97,9 +97,9 @@ def bench(
 
 
 def _rows(settings: Settings) -> list[Row]:
-    from lossmith.lab.bench import classes, elementwise, small, start
+    from lossmith.lab.bench import classes, elementwise, linear, small, start
 
-    everything = (*elementwise.ROWS, *classes.ROWS, *small.ROWS, *start.ROWS)
+    everything = (*elementwise.ROWS, *classes.ROWS, *linear.ROWS, *small.ROWS, *start.ROWS)
     return [row for row in everything if row.name in settings.rows]
 
 

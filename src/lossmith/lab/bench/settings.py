@@ -12,6 +12,7 @@ ROWS = {
     "twins": "smooth L1, Huber, L1, L2, 4 M elements, against torch's own",
     "memory": "every elementwise formula, 32 M elements, against two reads and one write",
     "classes": "cross-entropy and focal loss, large batches, against eager torch and torch.compile",
+    "linear": "a linear layer of 32000 classes and its loss: time and memory, against dense",
     "small": "every loss on 64 elements, against torch's own or eager torch",
     "first": "the first call of a loss in a new process, against torch.compile",
     "import": "import lossmith after import torch, every name loaded",
