@@ -151,6 +151,16 @@ def test_torch_compile_of_functions_and_modules(name):
 
 
 @pytest.mark.usefixtures("fresh_dynamo")
+@pytest.mark.parametrize("name", ["l2", "huber", "barron", "binary_focal", "cross_entropy", "focal"])
+def test_torch_compile_in_evaluation(name):
+    loss = cases.function(name)
+    z, t = compiled_inputs(name)
+    z = z.detach()
+    compiled = torch.compile(lambda z: loss(z, t), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(z), loss(z, t), rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("fresh_dynamo")
 @pytest.mark.parametrize("options", ["soft", "smoothed", "ignored", "masked", "none"])
 def test_torch_compile_with_options(options):
     z, t = cases.rows("focal", (6, 3), seed=12)

@@ -7,6 +7,7 @@ derivatives, which have backwards of their own: reverse, forward, double and hig
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from collections.abc import Callable
 from functools import cache
@@ -152,6 +153,11 @@ def _for_tracers(key: str) -> Any:
                 for i, a in enumerate(inputs)
             )
 
+    # Where nothing requires grad, Dynamo counts the declared arguments to tell whether the first
+    # is a context; *parameters counts as one.
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    declared = [inspect.Parameter(n, kind) for n in _EXPRESSIONS[key][1]]
+    Psi.forward.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
     Psi.__name__ = Psi.__qualname__ = f"Psi[{key}]"
     return Psi
 

@@ -145,15 +145,15 @@ class _Reduced(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, call: Call, mean: bool, box: Any) -> Tensor:
-        share = _share(mean, _losses(call))
+        ctx.ahead = ahead = _share(mean, _losses(call))
         if prediction.dtype in _HALVES:
             result = launch.run(call, "total", 1.0)
         else:
-            result = launch.run(call, "total+gradient", _slope_scale(call) * share)
+            result = launch.run(call, "total+gradient", _slope_scale(call) * ahead)
         box.append(result.mass)
         ctx.share = _share(mean, result.mass)
         ctx.gradient = result.gradient
-        ctx.remaining = ctx.share / share if share else 0.0
+        ctx.remaining = ctx.share / ahead if ahead else 0.0
         reduced = _scalar(call, result.total * ctx.share)
         _strip(ctx, call)
         return reduced
@@ -162,15 +162,16 @@ class _Reduced(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> Any:
         if not _plain_backward():
             return _differentiable(ctx, upstream, reduced=True), None, None, None
+        step = ctx.remaining * upstream.item()
         gradient, ctx.gradient = ctx.gradient, None
-        if gradient is None:  # half precision, or a second backward
+        if gradient is None:  # half precision, or a second backward: as the first, to the digit
             call = _restore(ctx)
-            factor = _slope_scale(call) * ctx.share * upstream.item()
+            half = call.prediction.dtype in _HALVES
+            factor = _slope_scale(call) * ctx.ahead * (step if half else 1.0)
             gradient = launch.run(call, "total+gradient", factor).gradient
-        else:
-            step = ctx.remaining * upstream.item()
-            if step != 1.0:
-                gradient.mul_(step)  # our own buffer, nobody has seen it yet
+            step = 1.0 if half else step
+        if step != 1.0:
+            gradient.mul_(step)  # our own buffer, nobody has seen it yet
         return gradient, None, None, None
 
 

@@ -121,7 +121,7 @@ def as_data(row: Row) -> dict[str, Any]:
 def _show(console: Console, rows: list[Row], everything: bool) -> None:
     from rich.table import Table
 
-    table = Table(title="Worst error against 60 digits", title_justify="left")
+    table = Table(title="Worst error against 60 digits", title_justify="left", box=None)
     for heading in ("loss", "of", "dtype", "engine"):
         table.add_column(heading, no_wrap=True)
     for heading in ("error", "target", "at", "got", "truth"):
@@ -130,10 +130,10 @@ def _show(console: Console, rows: list[Row], everything: bool) -> None:
     chosen = rows if everything else _worst(rows)
     for row in sorted(chosen, key=lambda r: (r.loss, r.dtype, r.quantity, r.variable)):
         table.add_row(
-            *(row.loss, f"{row.quantity}({row.variable})", row.dtype, row.engine),
-            *(f"{row.error:.1e}", f"{row.target:.0e}", f"{row.where:.6g}"),
-            *(f"{row.got:.6g}", _short(row.truth)),
-            "[green]pass[/]" if row.passed else "[bold red]MISS[/]",
+            *(row.loss, f"{row.quantity}({row.variable})", row.dtype, row.engine[:3]),
+            *(f"{row.error:.1e}", f"{row.target:.0e}", f"{row.where:.4g}"),
+            *(f"{row.got:.4g}", _short(row.truth)),
+            "[green]ok[/]" if row.passed else "[bold red]MISS[/]",
         )
     console.print(table)
     missed = sum(not row.passed for row in rows)
@@ -160,8 +160,8 @@ def _worst(rows: list[Row]) -> list[Row]:
 
 
 def _short(truth: str) -> str:
-    """Six digits of a number that may be far outside the floats."""
+    """Four digits of a number that may be far outside the floats."""
     mantissa, e, exponent = truth.partition("e")
     if len(exponent) > 6:
         return "0" if exponent.startswith("-") else "huge"
-    return f"{float(mantissa):.6g}{e}{exponent}"
+    return f"{float(mantissa):.4g}{e}{exponent}"

@@ -118,8 +118,8 @@ def _at(f: Callable[..., Any], u: Any, values: list[Any]) -> Any:
     try:
         return f(u, *values)
     except ZeroDivisionError:
-        with mp.workdps(1500):
-            return f(mp.mpf("-1e-400"), *values)
+        with mp.workdps(100):
+            return f(mp.mpf("-1e-4000"), *values)
 
 
 def _through_margin(psi: list[Callable[..., Any]], m: Any, values: list[Any]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from lossmith.engine import cache as store
+from lossmith.engine.cpu.source import Source
 
 _C = {"int64": ctypes.c_int64, "float32": ctypes.c_float, "float64": ctypes.c_double}
 _lock = threading.RLock()
@@ -64,13 +65,22 @@ def _target_machine() -> Any:
     )
 
 
-def _compile(source: str, name: str) -> tuple[dict[str, str], bytes]:
+@cache
+def _library(text: str) -> dict[str, Any]:
+    """The names of the part that kernels share, run once: its functions are compiled once, too."""
+    scope: dict[str, Any] = {"__name__": "lossmith_kernel_library"}
+    exec(compile(text, "<lossmith kernel library>", "exec"), scope)  # text of our own writing
+    return scope
+
+
+def _compile(source: Source, name: str) -> tuple[dict[str, str], bytes]:
     """Compile a kernel file's text. Imports Numba."""
     from numba.core import types as numba_types
 
     types: Any = numba_types
-    scope: dict[str, Any] = {"__name__": f"lossmith_kernel_{name}"}
-    exec(compile(source, f"<lossmith kernel {name}>", "exec"), scope)  # text of our own writing
+    scope = _library(source.library) | {"__name__": f"lossmith_kernel_{name}"}
+    text = source.head + source.own
+    exec(compile(text, f"<lossmith kernel {name}>", "exec"), scope)  # text of our own writing
     signature = scope["SIGNATURE"]
     arguments = tuple(
         types.CPointer(getattr(types, t[:-1])) if t.endswith("*") else getattr(types, t)
@@ -99,7 +109,7 @@ def _load(head: dict[str, str], code: bytes) -> Callable[..., int]:
     return prototype(address)
 
 
-def kernel(name: str, write: Callable[[], str]) -> Callable[..., int]:
+def kernel(name: str, write: Callable[[], Source]) -> Callable[..., int]:
     """The callable of the kernel `name`, whose text `write()` makes if the cache has no object.
 
     Call it as kernel(UNUSED, UNUSED, first_block, last_block, ...); it releases Python's lock.
@@ -111,6 +121,6 @@ def kernel(name: str, write: Callable[[], str]) -> Callable[..., int]:
             return _load(json.loads(line), stored_code)
         source = write()
         head, code = _compile(source, name[:12])
-        store.write(f"{name}.py", source.encode(), checksum=False)
+        store.write(f"{name}.py", "".join(source).encode(), checksum=False)
         store.write(f"{name}-{tag()}.o", json.dumps(head).encode() + b"\n" + code)
         return _load(head, code)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from lossmith.engine.cpu import elementwise, panels, rows
 from lossmith.engine.plan import Plan
@@ -43,9 +43,6 @@ def unrank(i):
 
 
 _LEAST = _I(np.array(-np.inf, K).view(_I)) ^ _REST  # rank(-inf)
-
-
-@_rule
 """
 # Sums may be taken in any order (that is how they become vectors); NaN and infinity still count.
 _LOOP = """
@@ -63,7 +60,15 @@ def compute_dtype(plan: Plan) -> str:
     return "float64" if plan.prediction == "float64" else "float32"
 
 
-def write(plan: Plan, formula: Formula) -> str:
+class Source(NamedTuple):
+    """The text of a kernel file in three parts; whole, it can be read and run by itself."""
+
+    head: str
+    library: str
+    own: str
+
+
+def write(plan: Plan, formula: Formula) -> Source:
     """The source of a plan's kernel. Derives the formula, so this imports SymPy."""
     from lossmith.formula import calculus, program
 
@@ -92,12 +97,9 @@ def write(plan: Plan, formula: Formula) -> str:
     head = _HEAD.format(
         title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK
     )
-    parts = [head, _library(compute), _GLUE, text, _LOOP, loop.head(), "\n", "\n".join(loop.lines)]
-    if {plan.prediction, plan.target} & {"float16", "bfloat16"}:
-        parts.insert(2, _after_marker("halves.py"))
-    if stream:
-        parts.insert(2, "\nfrom typing import Any" + _after_marker("streaming.py"))
-    return "".join(parts) + "\n"
+    halves = bool({plan.prediction, plan.target} & {"float16", "bfloat16"})
+    own = "".join(("\n\n@_rule\n", text, _LOOP, loop.head(), "\n", "\n".join(loop.lines), "\n"))
+    return Source(head, library(compute, halves=halves, stream=stream), own)
 
 
 def _rename(expression: Any, names: dict[str, str]) -> Any:
@@ -112,9 +114,15 @@ def _rename(expression: Any, names: dict[str, str]) -> Any:
 
 
 @cache
-def _library(compute: str) -> str:
+def library(compute: str, *, halves: bool, stream: bool) -> str:
+    """What kernels share: the primitives, and the conversions and stores that some need."""
     name = "vector64.py" if compute == "float64" else "vector32.py"
-    return resources.files("lossmith.engine.cpu").joinpath(name).read_text()
+    parts = [resources.files("lossmith.engine.cpu").joinpath(name).read_text()]
+    if halves:
+        parts.append(_after_marker("halves.py"))
+    if stream:
+        parts += ["\nfrom typing import Any", _after_marker("streaming.py")]
+    return "".join([*parts, _GLUE])
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from lossmith.engine.cpu import elementwise, launch, machine
+from lossmith.engine.cpu.source import Source
 from lossmith.engine.cpu.threads import share
 
 # Made and run like a loss's kernel, by the same threads over the same blocks, with one addition.
@@ -27,7 +28,7 @@ def kernel(first, last, count, a, b, g):
 def adder() -> Callable[[Tensor, Tensor, Tensor], None]:
     """add(a, b, g) for contiguous float32 tensors."""
     name = hashlib.sha256(KERNEL.encode()).hexdigest()[:32]
-    kernel = machine.kernel(name, lambda: KERNEL)
+    kernel = machine.kernel(name, lambda: Source("", "", KERNEL))
 
     def add(a: Tensor, b: Tensor, g: Tensor) -> None:
         count = g.numel()
