@@ -76,8 +76,8 @@ def linear_loss(
     parameter of the loss or a weight of rows is learned, and in a differentiable backward
     (`create_graph=True`), which is right to any order. `linear_loss.total(…)` is (total, mass).
 
-    Source: the recomputation-free form of Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary
-    Language Models", arXiv:2411.09009.
+    Source: blocks whose gradient is made in the forward pass, as in Hsu et al. 2024, "Liger
+    Kernel", arXiv:2410.10989, there for cross-entropy on a GPU.
     """
     head, reduction, lead = heads.head(
         features, weight, target, bias, loss, sample_weight, mask, class_weight, label_smoothing,
