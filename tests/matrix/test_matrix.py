@@ -51,6 +51,8 @@ def test_the_definition_imports_nothing_of_the_library():
 
 def test_a_wrong_answer_is_a_miss(monkeypatch):
     right = matrix_draw.definition.PROBABILITY["poly1"]
-    monkeypatch.setitem(matrix_draw.definition.PROBABILITY, "poly1", lambda u: right(u) * 1.001)
+    monkeypatch.setitem(
+        matrix_draw.definition.PROBABILITY, "poly1", lambda u, r: right(u, r) * 1.001
+    )
     result = sweep(drawn(("poly1",))[:8], SEED, "reference", None)
     assert len(result["missed"]) >= 4  # a loss of 0, of rows all dropped, cannot tell

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -25,12 +26,12 @@ def _log_loss(u: Tensor) -> Tensor:
     return torch.logaddexp(torch.zeros_like(u), -u)
 
 
-# ψ of log p, with the defaults of the library.
-PROBABILITY: dict[str, Psi] = {
-    "cross_entropy": lambda u: -u,
-    "focal": lambda u: -u * (1 - torch.exp(u)) ** 2,
-    "generalized_cross_entropy": lambda u: (1 - torch.exp(u) ** 0.7) / 0.7,
-    "poly1": lambda u: -u + 1 - torch.exp(u),
+# ψ of u = log p and rest = 1 - p, with the defaults of the library.
+PROBABILITY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross_entropy": lambda u, rest: -u,
+    "focal": lambda u, rest: -u * rest**2,
+    "generalized_cross_entropy": lambda u, rest: -torch.expm1(0.7 * u) / 0.7,
+    "poly1": lambda u, rest: -u + rest,
 }
 # ψ of a margin, and the margins at which it has a kink or a step.
 MARGIN: dict[str, tuple[Psi, tuple[float, ...]]] = {
@@ -127,11 +128,18 @@ def _classes(
             share = [o.alpha[k].double() * label[k] for k in range(count)]
         psi = PROBABILITY[formula]
         top = z.detach().amax(1)
-        log_sum = torch.log(sum((torch.exp(s - top) for s in scores), torch.zeros_like(top)))
-        each = [
-            q * psi(torch.where(a, s, 0.0) - top - log_sum)
-            for q, s, a in zip(share, scores, allowed, strict=True)
-        ]
+        parts = [torch.exp(s - top) for s in scores]
+        none = torch.zeros_like(top)
+        whole = sum(parts, none)
+        # 1 - p is the sum of the other p: a difference would lose its digits where p is near 1.
+        before = list(accumulate(parts[:-1], initial=none))
+        after = list(accumulate(parts[:0:-1], initial=none))[::-1]
+        each = []
+        for k, q in enumerate(share):
+            rest = (before[k] + after[k]) / whole
+            near = torch.log1p(-torch.where(rest < 0.5, rest, 0.0))
+            far = torch.where(allowed[k], scores[k], 0.0) - top - torch.log(whole)
+            each.append(q * psi(torch.where(rest < 0.5, near, far), rest))
     elif link == "crammer_singer":
         psi = MARGIN[formula][0]
         each = []
