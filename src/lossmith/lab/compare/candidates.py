@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 import lossmith
 from lossmith.errors import InputError
@@ -17,6 +17,22 @@ from lossmith.formula.record import Formula
 
 PROBABILITY = "probability"
 MARGIN = "margin"
+CENTER = "center"  # the parameter that every candidate takes besides its own
+
+
+class Criterion(nn.Module):
+    """The mean loss of a batch, plus λ times the center loss of its features if asked for."""
+
+    def __init__(self, loss: nn.Module, classes: int, hidden: int, weight: float) -> None:
+        super().__init__()
+        self.loss, self.weight = loss, weight
+        self.center = lossmith.CenterLoss(classes, hidden) if weight else None
+
+    def forward(self, scores: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        value: Tensor = self.loss(scores, labels)
+        if self.center is not None:
+            value = value + self.weight * self.center(features, labels)
+        return value
 
 
 @dataclass(frozen=True)
@@ -26,18 +42,23 @@ class Candidate:
     name: str
     parameters: tuple[tuple[str, float], ...]
     record: Formula
+    center: float = 0.0  # λ of a center loss on the hidden features, beside the loss itself
 
     @property
     def spec(self) -> str:
         """The words that ask for this candidate on the command line."""
-        given = ",".join(f"{key}={value:g}" for key, value in self.parameters)
+        given = ",".join(f"{key}={value:g}" for key, value in self._numbers)
         return f"{self.name}:{given}" if given else self.name
+
+    @property
+    def _numbers(self) -> tuple[tuple[str, float], ...]:
+        return self.parameters + (((CENTER, self.center),) if self.center else ())
 
     @property
     def phrase(self) -> str:
         """The name inside a sentence."""
         words = self.name.replace("_", " ").replace("cross entropy", "cross-entropy")
-        given = ", ".join(f"{key} = {value:g}" for key, value in self.parameters).replace("-", "−")
+        given = ", ".join(f"{key} = {value:g}" for key, value in self._numbers).replace("-", "−")
         return f"{words} ({given})" if given else words
 
     @property
@@ -50,13 +71,14 @@ class Candidate:
         """Whether softmax of the scores is what this loss trains."""
         return self.record.family == PROBABILITY
 
-    def build(self) -> nn.Module:
-        """Make the loss: called with scores (N, C) and classes (N,), it answers with the mean."""
+    def build(self, classes: int, hidden: int) -> Criterion:
+        """Make what is trained: called with scores (N, C), hidden features and classes (N,)."""
         given: dict[str, Any] = dict(self.parameters)
-        if not self.gives_probabilities:
-            return lossmith.CrammerSinger(self.name, **given)
-        made: nn.Module = getattr(lossmith, _class_name(self.name))(**given)
-        return made
+        if self.gives_probabilities:
+            loss = getattr(lossmith, _class_name(self.name))(**given)
+        else:
+            loss = lossmith.CrammerSinger(self.name, **given)
+        return Criterion(loss, classes, hidden, self.center)
 
     def over_margin(self, margin: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """Value and pull (minus the slope) for two classes, at each margin of the right one.
@@ -110,9 +132,13 @@ def _read(item: str) -> Candidate:
             f"{name} is a {record.family} loss, and this comparison trains a classifier: "
             f"choose a probability or a margin loss (lossmith list shows them)"
         )
-    parameters = record.bind(_numbers(name, given))
-    candidate = Candidate(name, tuple(parameters.items()), record)
-    candidate.build()  # whatever the loss itself refuses is refused now, not after minutes
+    numbers = _numbers(name, given)
+    center = numbers.pop(CENTER, 0.0)
+    if not 0 <= center < float("inf"):
+        raise InputError(f"{name}: {CENTER} is the weight of a center loss, not {center:g}")
+    parameters = record.bind(numbers)
+    candidate = Candidate(name, tuple(parameters.items()), record, center)
+    candidate.build(2, 2)  # whatever the loss itself refuses is refused now, not after minutes
     return candidate
 
 

@@ -24,7 +24,7 @@ def run_all(
     with one_thread():
         watch(0, total, None)
         for candidate in candidates:
-            _warm_up(candidate, dataset.classes, settings.batch_size)
+            _warm_up(candidate, dataset.classes, settings)
         for label_noise in settings.label_noise:
             for seed in settings.seed_list:
                 rows = split(dataset, seed, label_noise, settings.test_share)
@@ -34,7 +34,9 @@ def run_all(
     return runs
 
 
-def _warm_up(candidate: Candidate, classes: int, batch_size: int) -> None:
+def _warm_up(candidate: Candidate, classes: int, settings: Settings) -> None:
     """Compile the loss before the clock of its first run starts."""
-    scores = torch.zeros(batch_size, classes, requires_grad=True)
-    candidate.build()(scores, torch.zeros(batch_size, dtype=torch.int64)).backward()
+    scores = torch.zeros(settings.batch_size, classes, requires_grad=True)
+    features = torch.zeros(settings.batch_size, settings.hidden, requires_grad=True)
+    labels = torch.zeros(settings.batch_size, dtype=torch.int64)
+    candidate.build(classes, settings.hidden)(scores, features, labels).backward()

@@ -141,6 +141,8 @@ def losses(candidates: Sequence[Candidate]) -> list[Picture]:
     pulls, pull_axes = paint.blank(5.4, 3.3)
     tallest = strongest = 0.0
     for place, candidate in enumerate(candidates):
+        if candidate.center:  # what it adds is no function of the margin
+            continue
         value, pull = candidate.over_margin(MARGINS)
         for axes, curve in ((value_axes, value), (pull_axes, pull)):
             axes.plot(
@@ -157,7 +159,7 @@ def losses(candidates: Sequence[Candidate]) -> list[Picture]:
     pull_axes.set(ylabel="pull", ylim=(-0.05, min(strongest * 1.1, TALLEST)))
     for axes in (value_axes, pull_axes):
         axes.set(xlabel="margin of the right class", xlim=(-3, 3))
-    names = ", ".join(candidate.label for candidate in candidates)
+    names = ", ".join(candidate.label for candidate in candidates if not candidate.center)
     return [
         Picture(
             paint.svg(values, "loss-value", f"Loss over the margin of the right class: {names}."),

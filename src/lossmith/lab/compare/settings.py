@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from lossmith.errors import InputError
 
-DEFAULT_LOSSES = ("cross_entropy", "focal", "generalized_cross_entropy", "hinge", "ramp")
+DEFAULT_LOSSES = (
+    *("cross_entropy", "cross_entropy:center=0.01", "focal", "generalized_cross_entropy"),
+    *("hinge", "ramp"),
+)
 DEFAULT_NOISE = (0.0, 0.4)
 BASELINE = "cross_entropy"
 

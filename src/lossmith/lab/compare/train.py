@@ -40,7 +40,7 @@ def train(
     with _own_randomness(seed):
         network = _network(split, settings.hidden)
     order = torch.Generator().manual_seed(seed)
-    loss = candidate.build()
+    loss = candidate.build(split.classes, settings.hidden)
     trained = [*network.parameters(), *loss.parameters()]
     optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
 
@@ -53,7 +53,8 @@ def train(
         begin = time.perf_counter()
         finite = True
         for batch in torch.randperm(rows, generator=order).split(settings.batch_size):
-            value = loss(network(split.train_features[batch]), split.train_labels[batch])
+            features = network[:-1](split.train_features[batch])
+            value = loss(network[-1](features), features, split.train_labels[batch])
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
@@ -106,7 +107,7 @@ def _own_randomness(seed: int) -> Iterator[None]:
         yield
 
 
-def _network(split: Split, hidden: int) -> nn.Module:
+def _network(split: Split, hidden: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(split.train_features.shape[1], hidden),
         nn.ReLU(),
