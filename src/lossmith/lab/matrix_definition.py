@@ -126,7 +126,7 @@ def _classes(
         share = label
         if isinstance(o.alpha, Tensor):
             share = [o.alpha[k].double() * label[k] for k in range(count)]
-        psi = PROBABILITY[formula]
+        of_p = PROBABILITY[formula]
         top = z.detach().amax(1)
         parts = [torch.exp(s - top) for s in scores]
         none = torch.zeros_like(top)
@@ -139,7 +139,7 @@ def _classes(
             rest = (before[k] + after[k]) / whole
             near = torch.log1p(-torch.where(rest < 0.5, rest, 0.0))
             far = torch.where(allowed[k], scores[k], 0.0) - top - torch.log(whole)
-            each.append(q * psi(torch.where(rest < 0.5, near, far), rest))
+            each.append(q * of_p(torch.where(rest < 0.5, near, far), rest))
     elif link == "crammer_singer":
         psi = MARGIN[formula][0]
         each = []
