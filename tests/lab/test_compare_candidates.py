@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from lossmith.errors import LossmithError
+import lossmith
+from lossmith.errors import InputError, LossmithError
 from lossmith.lab.compare.candidates import parse
 
 MARGINS = np.linspace(-4.0, 4.0, 81)
@@ -71,3 +73,22 @@ def test_the_pull_is_minus_the_slope(text: str) -> None:
     np.testing.assert_allclose(
         candidate.over_margin(at)[1], (behind - ahead) / (2 * step), atol=1e-6
     )
+
+
+def test_any_candidate_takes_a_center_loss() -> None:
+    plain, centered = parse(["hinge:center=0.5"], baseline="cross_entropy")
+    assert plain.center == 0
+    assert centered.spec == "hinge:center=0.5"
+    assert centered.phrase == "hinge (center = 0.5)"
+    torch.manual_seed(0)
+    scores, features = torch.randn(6, 3), torch.randn(6, 4)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    alone = lossmith.CrammerSinger("hinge")(scores, labels)
+    # Centres start at 0, so the first center loss is half the mean squared length.
+    first = 0.5 * features.square().sum(1).mean()
+    torch.testing.assert_close(centered.build(3, 4)(scores, features, labels), alone + 0.5 * first)
+
+
+def test_a_negative_center_weight_is_refused() -> None:
+    with pytest.raises(InputError, match="center"):
+        parse(["hinge:center=-1"], baseline="cross_entropy")

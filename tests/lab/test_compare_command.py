@@ -43,7 +43,7 @@ def test_the_same_command_gives_the_same_digits(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(threads)
     assert repeatable(first) == repeatable(second)
-    assert [run["label_noise"] for run in first["runs"]] == [0.0] * 10 + [0.4] * 10
+    assert [run["label_noise"] for run in first["runs"]] == [0.0] * 12 + [0.4] * 12
     other = numbers(tmp_path, *SHORT, "--seed", "7")
     assert other["runs"][0]["accuracy"] != first["runs"][0]["accuracy"]
 
@@ -58,10 +58,17 @@ def test_the_command_on_the_page_is_the_command_that_ran(tmp_path: Path) -> None
 def test_tables_go_to_stdout_and_progress_to_stderr(tmp_path: Path) -> None:
     result = call(*SHORT, "--label-noise", "0.25", "--output", str(tmp_path / "page.html"))
     assert "25 % of the training labels wrong" in result.stdout
-    for name in ("Cross-entropy", "Focal (gamma = 2)", "Hinge", "Ramp (s = −1)", "baseline"):
+    for name in (
+        "Cross-entropy",
+        "Cross-entropy (center = 0.01)",
+        "Focal (gamma = 2)",
+        "Hinge",
+        "Ramp (s = −1)",
+        "baseline",
+    ):
         assert name in result.stdout
     assert "\x1b" not in result.output
-    assert "10 runs" in result.stderr
+    assert "12 runs" in result.stderr
     assert "page.html" in result.stderr
 
 
