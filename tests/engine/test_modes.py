@@ -143,7 +143,7 @@ def test_torch_compile_of_functions_and_modules(name):
     weight = torch.linspace(0.5, 2, len(z))
 
     def both(z):  # in one graph, told apart by their factors
-        return 2 * loss(z, t, weight=weight) + 3 * module(z, t)
+        return 2 * loss(z, t, weight=weight) + 3 * module(z, t, weight=weight)
 
     compiled = torch.compile(both, fullgraph=True, backend="aot_eager")
     for got, want in zip(value_and_gradient(compiled, z), value_and_gradient(both, z), strict=True):
@@ -151,7 +151,9 @@ def test_torch_compile_of_functions_and_modules(name):
 
 
 @pytest.mark.usefixtures("fresh_dynamo")
-@pytest.mark.parametrize("name", ["l2", "huber", "barron", "binary_focal", "cross_entropy", "focal"])
+@pytest.mark.parametrize(
+    "name", ["l2", "huber", "barron", "binary_focal", "cross_entropy", "focal"]
+)
 def test_torch_compile_in_evaluation(name):
     loss = cases.function(name)
     z, t = compiled_inputs(name)
@@ -246,7 +248,8 @@ def test_modules_travel(name, road):
         t = 2 * t - 1
     assert repr(copied) == repr(module)
     assert copied.state_dict() == {}
-    assert torch.equal(copied(z, t), module(z, t))
+    with cases.on_reference():  # settings travel, whatever engine runs
+        assert torch.equal(copied(z, t), module(z, t))
 
 
 def test_constants_follow_the_module_and_stay_out_of_the_state():
