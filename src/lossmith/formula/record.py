@@ -77,7 +77,7 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
-    balanced: bool = False  # a margin loss that takes alpha, the weight of the positive class
+    balanced: bool = False  # takes alpha: of the positive class, or one for each class
     builtin: bool = field(default=False, repr=False)
 
     @cached_property
