@@ -32,7 +32,9 @@ def run(name, engine, prediction, target, **options):
     without them are compared in test_engines_agree.py.
     """
     rows = (
-        target.shape if not (name in CLASSES and target.is_floating_point()) else target[:, 0].shape
+        target.shape
+        if not (name not in cases.ELEMENTWISE and target.is_floating_point())
+        else target[:, 0].shape
     )
     options.setdefault("weight", torch.ones(rows, dtype=torch.float64))
     options.setdefault("mask", torch.ones(rows, dtype=torch.bool))
