@@ -31,9 +31,8 @@ def run(name, engine, prediction, target, **options):
     A weight and a mask are always given, so that a loss has few kernels to compile here; calls
     without them are compared in test_engines_agree.py.
     """
-    rows = (
-        target.shape if not (name in CLASSES and target.is_floating_point()) else target[:, 0].shape
-    )
+    distribution = name not in cases.ELEMENTWISE and target.is_floating_point()
+    rows = target[:, 0].shape if distribution else target.shape
     options.setdefault("weight", torch.ones(rows, dtype=torch.float64))
     options.setdefault("mask", torch.ones(rows, dtype=torch.bool))
     loss = cases.function(name)
