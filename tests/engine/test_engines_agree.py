@@ -121,7 +121,10 @@ def tensors(d: Draw) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         prediction, target = cases.rows(d.loss, shape, seed=SEED)
         rows = (shape[0], *shape[2:])
         if d.labels == "soft":
-            target = cases.soft_labels(shape, SEED).to(dtype)
+            # Sixteenths, which every dtype holds: rounded labels would no longer sum to 1.
+            target = (cases.soft_labels(shape, SEED) * 16).floor() / 16
+            target[:, -1] += 1 - target.sum(1)
+            target = target.to(dtype)
         elif d.labels == "int32":
             target = target.int()
         if "ignore_index" in d.extra and d.labels != "soft":

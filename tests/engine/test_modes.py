@@ -163,6 +163,19 @@ def test_torch_compile_in_evaluation(name):
 
 
 @pytest.mark.usefixtures("fresh_dynamo")
+def test_torch_compile_of_several_losses_in_one_graph():
+    z, t = compiled_inputs("focal")
+    u, target = compiled_inputs("huber")
+
+    def run(z):
+        return lossmith.focal(z, t) + lossmith.huber(u, target) + lossmith.cross_entropy(z, t)
+
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+    for got, want in zip(value_and_gradient(compiled, z), value_and_gradient(run, z), strict=True):
+        torch.testing.assert_close(got, want, rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("fresh_dynamo")
 @pytest.mark.parametrize("options", ["soft", "smoothed", "ignored", "masked", "none"])
 def test_torch_compile_with_options(options):
     z, t = cases.rows("focal", (6, 3), seed=12)

@@ -11,6 +11,7 @@ import inspect
 import linecache
 from collections.abc import Callable
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +22,7 @@ from lossmith.engine.torch_math import NAMESPACE
 Expr = Any
 T = TypeVar("T")
 _EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
-_TRACED: dict[str, Any] = {}
+_TRACED = SimpleNamespace()
 
 
 def constant_to_tracers(function: Callable[..., T]) -> Callable[..., T]:
@@ -43,14 +44,15 @@ def pointwise(key: str) -> Any:
     """The operation of a registered expression: `.apply(u, *parameters)`."""
     if torch.compiler.is_compiling():
         _ready_for_tracers(key)
-        return _TRACED[key]  # by subscript, for tracers guard on where they found a class
+        # By attribute: tracers guard on where they found a class, and look at a dict only once.
+        return getattr(_TRACED, key)
     return _eager(key)
 
 
 @constant_to_tracers
 def _ready_for_tracers(key: str) -> bool:
-    if key not in _TRACED:
-        _TRACED[key] = _for_tracers(key)
+    if not hasattr(_TRACED, key):
+        setattr(_TRACED, key, _for_tracers(key))
     return True
 
 

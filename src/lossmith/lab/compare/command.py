@@ -129,7 +129,9 @@ def _run(settings: Settings, output: Path, json_file: Path | None) -> None:
     if json_file:
         _write(json_file, record.as_text(everything))
     written = " and ".join(str(path) for path in (output, json_file) if path)
-    messages.print(f"{len(runs)} runs in {seconds:.0f} s; wrote {written}", highlight=False)
+    messages.print(
+        f"{len(runs)} runs in {seconds:.0f} s; wrote {written}", highlight=False, soft_wrap=True
+    )
 
 
 def _make_room(path: Path) -> None:
