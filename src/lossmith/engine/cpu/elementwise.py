@@ -15,22 +15,10 @@ BLOCK = 1024
 
 def write(plan: Plan, parameters: tuple[str, ...], scaled: bool, *, stream: bool = False) -> Kernel:
     """The kernel of a plan; `parameters` are the program's, without the variable and the scale."""
-    total, gradient = "total" in plan.output, "gradient" in plan.output
+    total = "total" in plan.output
     k = Kernel()
     k.argument("count", "i8")
-    k.pointer("prediction", plan.prediction)
-    k.pointer("target", plan.target)
-    if plan.weight:
-        k.pointer("weight", "T")
-    if plan.mask:
-        k.pointer("mask", "bool")
-    if plan.output == "gradient":
-        k.pointer("upstream", "T")
-    if gradient:
-        k.pointer("gradient", plan.prediction)
-    if plan.output == "values":
-        k.pointer("values", "T")
-    k.pointer("partial", "f8")
+    k.tensors(plan)
     if plan.balanced:
         k.argument("alpha_positive", "T")
         k.argument("alpha_negative", "T")

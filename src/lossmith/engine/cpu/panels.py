@@ -18,20 +18,7 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
     k = Kernel()
     for name in ("rows", "classes", "inner", "block_rows", "ignore_index"):
         k.argument(name, "i8")
-    k.pointer("prediction", plan.prediction)
-    k.pointer("target", plan.target)
-    for name, kind, present in (
-        ("weight", "T", plan.weight),
-        ("mask", "bool", plan.mask),
-        ("class_weight", "T", plan.class_weight),
-        ("alpha", "T", plan.balanced),
-        ("upstream", "T", plan.output == "gradient"),
-        ("gradient", plan.prediction, "gradient" in plan.output),
-        ("values", "T", plan.output == "values"),
-    ):
-        if present:
-            k.pointer(name, kind)
-    k.pointer("partial", "f8")
+    k.tensors(plan)
     k.pointer("scratch", "T")  # classes × lanes
     k.pointer("lanes", "T")  # seven numbers for each row of a panel
     k.pointer("places", "i8")  # its first element, and its class

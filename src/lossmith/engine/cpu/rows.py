@@ -18,23 +18,7 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
     k = Kernel()
     for name in ("rows", "classes", "inner", "block_rows", "ignore_index"):
         k.argument(name, "i8")
-    k.pointer("prediction", plan.prediction)
-    k.pointer("target", plan.target)
-    if plan.weight:
-        k.pointer("weight", "T")
-    if plan.mask:
-        k.pointer("mask", "bool")
-    if plan.class_weight:
-        k.pointer("class_weight", "T")
-    if plan.balanced:
-        k.pointer("alpha", "T")
-    if plan.output == "gradient":
-        k.pointer("upstream", "T")
-    if "gradient" in plan.output:
-        k.pointer("gradient", plan.prediction)
-    if plan.output == "values":
-        k.pointer("values", "T")
-    k.pointer("partial", "f8")
+    k.tensors(plan)
     k.pointer("scratch", "T")
     if plan.smoothed:
         k.argument("smoothing", "T")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lossmith.engine.plan import Plan
+
 # dtype name → Numba type. T is the type that a kernel computes in.
 NUMBA = {
     "float32": "float32",
@@ -34,6 +36,24 @@ class Kernel:
 
     def pointer(self, name: str, kind: str) -> None:
         self.arguments.append((name, kind, True))
+
+    def tensors(self, plan: Plan) -> None:
+        """The pointers of a plan's tensors, in the order in which launch.py passes them."""
+        classes = plan.kind not in ("residual", "margin")
+        self.pointer("prediction", plan.prediction)
+        self.pointer("target", plan.target)
+        for name, kind, present in (
+            ("weight", "T", plan.weight),
+            ("mask", "bool", plan.mask),
+            ("class_weight", "T", plan.class_weight),
+            ("alpha", "T", plan.balanced and classes),  # a margin's alpha is two numbers
+            ("upstream", "T", plan.output == "gradient"),
+            ("gradient", plan.prediction, "gradient" in plan.output),
+            ("values", "T", plan.output == "values"),
+            ("partial", "f8", True),
+        ):
+            if present:
+                self.pointer(name, kind)
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)
