@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lossmith.errors import InputError
 from lossmith.lab.data import prepare
+from lossmith.lab.data.files import quote
 
 Task = Literal["classification", "binary", "regression"]
 TASKS: tuple[Task, ...] = ("classification", "binary", "regression")
@@ -78,12 +79,25 @@ class Dataset:
         if self.task == "regression":
             return
         counts = self.counts
-        rare = [f"{self.classes[i]!r} ({counts[i]})" for i in np.flatnonzero(counts < least)]
-        if rare:
+        rare = np.flatnonzero(counts < least)
+        if len(rare):
+            shown = ", ".join(f"{quote(self.classes[i])} ({counts[i]})" for i in rare[:8])
+            more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
             raise InputError(
-                f"{self.name}: too few rows for {least} folds in class {listing(rare)}: "
+                f"{self.name}: too few rows for {least} folds in class {shown}{more}: "
                 "use fewer folds, collect more rows, or merge or leave out the class"
             )
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What each row that has a target should become."""
+
+    task: Task
+    values: NDArray[Any]  # of the rows that have one
+    classes: tuple[str, ...]
+    keep: NDArray[np.bool_] | None  # which rows those are; None when all
+    notes: tuple[str, ...]
 
 
 def fingerprint(source: Source, target: NDArray[Any], classes: Sequence[str]) -> str:
@@ -111,9 +125,3 @@ def fingerprint(source: Source, target: NDArray[Any], classes: Sequence[str]) ->
     take(target)
     digest.update(repr(tuple(classes)).encode())
     return digest.hexdigest()
-
-
-def listing(names: Sequence[str], most: int = 8) -> str:
-    """Names in a sentence, cut short when there are many."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ Floats = NDArray[np.float32]
 
 MOST_CATEGORIES = 30  # columns that one category column may become; rarer ones share the last
 MOST_WORDS = 64  # columns that one text column may become: its most frequent words
+_WORD = re.compile(r"\w+")
 _BLOCK = 4096  # rows of images at a time
 
 
@@ -113,7 +115,7 @@ def _scaled(*before: Any) -> Pipeline:
 def _words() -> Pipeline:
     return make_pipeline(
         FunctionTransformer(_one_text),
-        TfidfVectorizer(max_features=MOST_WORDS, dtype=np.float32, token_pattern=r"\w+"),
+        TfidfVectorizer(max_features=MOST_WORDS, dtype=np.float32, token_pattern=_WORD.pattern),
     )
 
 
@@ -128,7 +130,9 @@ def _codes(frame: pd.DataFrame) -> NDArray[np.int32]:
 
 
 def _one_text(frame: pd.DataFrame) -> NDArray[Any]:
-    return frame.iloc[:, 0].fillna("").to_numpy(object)
+    """Text for the vectorizer, which fails when not one row has a word: a gap is one."""
+    texts = frame.iloc[:, 0].fillna("").to_numpy(object)
+    return np.array([text if _WORD.search(text) else "missing" for text in texts], object)
 
 
 def date_parts(frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -138,9 +142,9 @@ def date_parts(frame: pd.DataFrame) -> NDArray[np.float64]:
         at = frame[name].dt
         missing = frame[name].isna().to_numpy()
         days = frame[name].to_numpy("datetime64[s]").astype(np.int64) / 86400
-        year = 2 * np.pi * (at.dayofyear.to_numpy(float) - 1) / 365.25
+        year = 2 * np.pi * (at.day_of_year.to_numpy(float) - 1) / 365.25
         day = 2 * np.pi * (days % 1)
         parts = [days, np.sin(year), np.cos(year), np.sin(day), np.cos(day)]
-        parts.append(at.dayofweek.to_numpy(float))
+        parts.append(at.day_of_week.to_numpy(float))
         columns.extend(np.where(missing, np.nan, part) for part in parts)
     return np.column_stack(columns)

@@ -1,0 +1,80 @@
+"""Parquet and Arrow (Feather) files, read by pyarrow after what they declare was added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from lossmith.errors import InputError
+from lossmith.lab.data import files
+from lossmith.lab.data.files import reason
+
+
+def read_parquet(path: Path) -> tuple[pa.Table, list[str]]:
+    """Read a Parquet file. Text stays as codes and levels, so repeats cost nothing."""
+    start = files.head(path)
+    files.require_content(path, start, "Parquet")
+    with _whole(path, "Parquet"):
+        with parquet.ParquetFile(path) as file:
+            about = file.metadata
+            groups = [about.row_group(i) for i in range(about.num_row_groups)]
+            # Runs of one value are stored once, so the cells are counted beside the bytes.
+            packed = sum(max(group.total_byte_size, 0) for group in groups)
+            cells = 8 * max(about.num_rows, 0) * about.num_columns
+            files.require_size(path, max(packed, cells), "the table that it declares")
+            texts = [
+                field.name
+                for field in file.schema_arrow
+                if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+            ]
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+            table = file.read()
+        table.validate(full=True)
+    return table, []
+
+
+def read_arrow(path: Path) -> tuple[pa.Table, list[str]]:
+    """Read an Arrow IPC file, which Feather is, batch by batch."""
+    start = files.head(path)
+    files.require_content(path, start, "Arrow")
+    with _whole(path, "Arrow"), pa.OSFile(str(path)) as source:
+        _count(path, source)
+        reader = pa.ipc.open_file(source)
+        batches, size = [], 0
+        for i in range(reader.num_record_batches):
+            batches.append(reader.get_batch(i))
+            size += batches[-1].nbytes
+            files.require_size(path, size, "the table")
+        table = pa.Table.from_batches(batches, reader.schema)
+        table.validate(full=True)
+    return table, []
+
+
+def _count(path: Path, source: pa.NativeFile) -> None:
+    """Refuse by the number of cells, reading no column: a batch may be compressed."""
+    options = pa.ipc.IpcReadOptions(included_fields=[0])
+    columns = len(pa.ipc.open_file(source).schema)
+    if not columns:
+        raise InputError(f"{path}: the table has no columns")
+    reader = pa.ipc.open_file(source, options=options)
+    rows = 0
+    for i in range(reader.num_record_batches):
+        rows += reader.get_batch(i).num_rows
+        files.require_size(path, 8 * rows * columns, "the table that it declares")
+
+
+@contextmanager
+def _whole(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever pyarrow says of a broken file into one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+        raise InputError(
+            f"{path}: not a whole {kind} file ({reason(error)}): get or write it anew"
+        ) from error

@@ -1,0 +1,56 @@
+"""A table from any file format: names of columns, target, features."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+
+from lossmith.errors import InputError
+from lossmith.lab.data import columnar, columns, delimited, target
+from lossmith.lab.data.dataset import Dataset, Task
+from lossmith.lab.data.files import Where, quote
+
+# How a file's name ends: its reader, and the number of its first row of data.
+READERS = {
+    ".csv": (delimited.read, 2),
+    ".tsv": (delimited.read, 2),
+    ".tab": (delimited.read, 2),
+    ".csv.gz": (delimited.read, 2),
+    ".tsv.gz": (delimited.read, 2),
+    ".parquet": (columnar.read_parquet, 1),
+    ".pq": (columnar.read_parquet, 1),
+    ".arrow": (columnar.read_arrow, 1),
+    ".feather": (columnar.read_arrow, 1),
+    ".ipc": (columnar.read_arrow, 1),
+}
+
+
+def load(path: Path, ending: str, wanted: str | None, task: Task | None) -> Dataset:
+    """Read a table and part its target from its features."""
+    reader, first = READERS[ending]
+    where = Where(str(path), first)
+    table, notes = reader(path)
+    if not table.num_rows:
+        raise InputError(f"{path}: there are names of columns but no rows")
+    raw = _named(table, where)
+    del table
+    name = target.choose(list(raw), wanted, where)
+    if wanted is None:
+        notes.append(f"The target is {name!r}, by its name.")
+    goal = target.read(raw.pop(name), name, task, where)
+    frame, said = columns.frame(raw, goal, where)
+    return target.finish(path.name, frame, goal, [*notes, *said])
+
+
+def _named(table: pa.Table, where: Where) -> dict[str, pa.ChunkedArray]:
+    """Columns by name; one without a name is called by its place, twice the same is refused."""
+    names = [name.strip() or f"column {i}" for i, name in enumerate(table.column_names, 1)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{where.name}: {len(twice)} names of columns occur more than once, such as "
+            f"{quote(twice[0])}: give each column its own name (is the first line a header?)"
+        )
+    return dict(zip(names, table.columns, strict=True))
