@@ -191,7 +191,12 @@ def _repeats(values: Any, target: Target) -> bool:
                 return False
             truth = np.array([float(label) for label in target.classes])[truth]
         known = ~np.isnan(values)
-    return bool(2 * known.sum() >= len(known) and (values[known] == truth[known]).all())
+    # Nearly every column differs soon, and then the rest need not be looked at.
+    for rows in (slice(1000), slice(None)):
+        some = known[rows]
+        if not (values[rows][some] == truth[rows][some]).all():
+            return False
+    return bool(2 * known.sum() >= len(known))
 
 
 def digest(values: Any) -> bytes:

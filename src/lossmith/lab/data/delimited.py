@@ -29,11 +29,10 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
     packed = path.suffix.lower() == ".gz"
     if packed:
         files.require_content(path, start, "gzip")
-        for _ in files.gunzipped(path):  # counts: nothing is kept
-            pass
         start = next(files.gunzipped(path), b"")[: files.HEAD]
     files.require_content(path, start, "")
     files.require_size(path, path.stat().st_size)
+    quoted = _quoted(path, packed)
     text, whole = _text(path, start)
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
     delimiter, notes = _delimiter(path, text, tabs=suffix in {".tsv", ".tab"})
@@ -47,7 +46,7 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
             return arrow_csv.read_csv(
                 stream,
                 arrow_csv.ReadOptions(use_threads=threads, block_size=8 << 20),
-                arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted),
                 arrow_csv.ConvertOptions(
                     null_values=_MISSING, strings_can_be_null=True, decimal_point=point
                 ),
@@ -56,6 +55,17 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
     table = _parsed(path, parse)
     _encoding(path, table)
     return table, notes
+
+
+def _quoted(path: Path, packed: bool) -> bool:
+    """Whether a double quote occurs anywhere; a packed file's size is checked on the way.
+
+    Without quotes no cell holds the end of a line, and the file is read in half the time.
+    """
+    if packed:
+        return any([b'"' in piece for piece in files.gunzipped(path)])
+    with files.readable(path), path.open("rb") as file:
+        return any(b'"' in piece for piece in iter(lambda: file.read(1 << 20), b""))
 
 
 def _text(path: Path, start: bytes) -> tuple[str, bool]:
