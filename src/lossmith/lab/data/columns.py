@@ -167,7 +167,7 @@ def _constant(values: Any) -> bool:
 
 def _counts_rows(values: Any) -> bool:
     """Whether a column is 0, 1, 2, … or 1, 2, 3, … in the file's order."""
-    if not isinstance(values, np.ndarray) or len(values) < 4:
+    if not isinstance(values, np.ndarray) or len(values) < 10:
         return False
     start, end = float(values[0]), float(values[-1])
     if start not in (0, 1) or end != start + len(values) - 1:

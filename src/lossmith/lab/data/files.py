@@ -134,20 +134,28 @@ def require_size(path: Path, size: int, what: str = "") -> None:
         )
 
 
-def gunzipped(path: Path, most: int | None = None) -> Iterator[bytes]:
-    """The content of a gzip file in pieces; refuses more than `most` bytes as soon as they come.
+def pieces(path: Path) -> Iterator[bytes]:
+    """The content of a file in pieces."""
+    with readable(path), path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            yield piece
 
-    The size that a gzip file declares is kept modulo 4 GiB, so only counting can tell.
+
+def gunzipped(path: Path, declared: int | None = None) -> Iterator[bytes]:
+    """The content of a gzip file in pieces, refused once it is more than declared or than fits.
+
+    The size that a gzip file itself declares is kept modulo 4 GiB, so only counting can tell.
     """
-    limit = LARGEST if most is None else most
     total = 0
     try:
         with readable(path), gzip.open(path) as file:
             while piece := file.read(_CHUNK):
                 total += len(piece)
-                if total > limit:
+                if declared is not None and total > declared:
+                    raise InputError(f"{path}: holds more than its header declares: get it anew")
+                if total > LARGEST:
                     raise InputError(
-                        f"{path}: unpacks to more than {gibibytes(limit)}, "
+                        f"{path}: unpacks to more than {gibibytes(LARGEST)}, "
                         "the most that is read: keep fewer rows or columns"
                     )
                 yield piece

@@ -87,10 +87,12 @@ def _read(path: Path) -> NDArray[Any]:
         raise InputError(f"{path}: not an IDX file{f', but {held}' if held else ''}")
     kind = np.dtype(_TYPES[start[2]])
     begin = 4 + 4 * start[3]
+    if len(start) < begin:
+        raise InputError(f"{path}: the header ends too soon: get the file anew")
     shape = tuple(int(size) for size in np.frombuffer(start[4:begin], ">u4"))
     size = math.prod(shape) * kind.itemsize
     files.require_size(path, size, f"the array {shape} that it declares")
-    if not size or len(shape) < start[3]:
+    if not size:
         raise InputError(f"{path}: the header declares no content ({shape}): get the file anew")
     if packed:
         raw = b"".join(files.gunzipped(path, begin + size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,15 @@ def _files(folder: Path) -> tuple[list[Path], list[str], list[str]]:
 
 def _open(path: Path) -> Image.Image:
     try:
-        picture = Image.open(path, formats=_FORMATS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of many pixels: they are counted below
+            picture = Image.open(path, formats=_FORMATS)
+    except Exception as error:  # what a decoder raises on broken bytes is not documented
         held = files.content(files.head(path))
         what = f"its content is {held}" if held else reason(error).replace(repr(str(path)), "it")
         raise InputError(f"{path}: not an image that can be read: {what}") from error
     if picture.width * picture.height > _PIXELS:
+        picture.close()
         raise InputError(f"{path}: {picture.width} × {picture.height} pixels: 64 million are read")
     return picture
 
@@ -108,12 +112,14 @@ def _pixels(path: Path, size: tuple[int, int], gray: bool) -> NDArray[Any]:
                 raise InputError(
                     f"{path}: pixels of type {quote(picture.mode)}, not 8 bits a channel: convert"
                 )
-            whole = picture.convert("L" if gray else "RGB")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of transparency, which is left out
+                whole = picture.convert("L" if gray else "RGB")
             if whole.size != size:
                 whole = whole.resize(size, Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(f"{path}: the image is broken: {reason(error)}") from error
     values = np.asarray(whole, np.uint8)
     return values[None] if gray else values.transpose(2, 0, 1)

@@ -16,7 +16,18 @@ _FORMATS = "CSV, TSV (also .gz), Parquet, Arrow or Feather, .npz, IDX, or a fold
 
 def load(data: str, target: str | None = None, task: str | None = None) -> Dataset:
     """Load a file, a folder or a built-in data set; the file is only ever read."""
-    wanted = check_task(task)
+    try:
+        return _load(data, target, check_task(task))
+    except InputError as error:
+        message = str(error)
+        if message.isprintable():
+            raise
+        # Names of files come from others too, and may hold what a terminal would obey.
+        shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in message)
+        raise InputError(shown) from error
+
+
+def _load(data: str, target: str | None, wanted: Task | None) -> Dataset:
     name = data.replace("-", "_")
     if name in builtin.SHIPPED:
         return _builtin(name, target, wanted)

@@ -15,6 +15,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from lossmith.errors import InputError
+
 Parts = Sequence[NDArray[np.intp]]
 Floats = NDArray[np.float32]
 
@@ -27,13 +29,18 @@ _BLOCK = 4096  # rows of images at a time
 def table(frame: pd.DataFrame, parts: Parts) -> tuple[Floats, ...]:
     """Scale numbers, fill gaps with an indicator, and encode categories, dates and text."""
     transformer = _transformer(frame)
-    first = _floats(transformer.fit_transform(frame.iloc[parts[0]]))
-    return first, *(
-        _floats(transformer.transform(frame.iloc[part]))
-        if len(part)
-        else np.empty((0, first.shape[1]), np.float32)
-        for part in parts[1:]
-    )
+    done = [_floats(transformer.fit_transform(frame.iloc[parts[0]]))]
+    for part in parts[1:]:
+        if len(part):
+            done.append(_floats(transformer.transform(frame.iloc[part])))
+        else:  # scikit-learn refuses to transform no rows
+            done.append(np.empty((0, done[0].shape[1]), np.float32))
+    if not all(np.isfinite(part).all() for part in done):
+        raise InputError(
+            "a column's values differ so widely between rows that scaled by the training rows "
+            "they no longer fit 32 bits: correct it, or leave it out"
+        )
+    return tuple(done)
 
 
 def numbers(values: NDArray[Any], parts: Parts) -> tuple[Floats, ...]:
@@ -120,7 +127,8 @@ def _words() -> Pipeline:
 
 
 def _floats(values: Any) -> Floats:
-    return np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and found so
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _codes(frame: pd.DataFrame) -> NDArray[np.int32]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from lossmith.errors import InputError
@@ -39,9 +41,30 @@ def load(path: Path, ending: str, wanted: str | None, task: Task | None) -> Data
     name = target.choose(list(raw), wanted, where)
     if wanted is None:
         notes.append(f"The target is {name!r}, by its name.")
+    notes += _without_index(raw, name)
     goal = target.read(raw.pop(name), name, task, where)
     frame, said = columns.frame(raw, goal, where)
     return target.finish(path.name, frame, goal, [*notes, *said])
+
+
+# What pandas calls the row numbers that it wrote beside the columns.
+_INDEX = re.compile(r"column 1|Unnamed: \d+|__index_level_\d+__")
+
+
+def _without_index(raw: dict[str, pa.ChunkedArray], goal: str) -> list[str]:
+    """Drop the row numbers that pandas writes: they may have holes, and say nothing of the row."""
+    found = [
+        name
+        for name, column in raw.items()
+        if name != goal
+        and _INDEX.fullmatch(name)
+        and pa.types.is_integer(column.type)
+        and not column.null_count
+        and (np.diff(column.to_numpy()) > 0).all()
+    ]
+    for name in found:
+        del raw[name]
+    return [f"Dropped, as pandas numbered the rows in it: {quote(name)}." for name in found]
 
 
 def _named(table: pa.Table, where: Where) -> dict[str, pa.ChunkedArray]:
@@ -50,7 +73,7 @@ def _named(table: pa.Table, where: Where) -> dict[str, pa.ChunkedArray]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise InputError(
-            f"{where.name}: {len(twice)} names of columns occur more than once, such as "
-            f"{quote(twice[0])}: give each column its own name (is the first line a header?)"
+            f"{where.name}: the column name {quote(twice[0])} occurs more than once: "
+            "give each column its own name (is the first line a header?)"
         )
     return dict(zip(names, table.columns, strict=True))
