@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 import lossmith
-from lossmith.errors import InputError
+from lossmith.errors import InputError, ParameterError
 from lossmith.formula.record import Formula
+from lossmith.lab.compare.criterion import Criterion, Loss
 
-PROBABILITY = "probability"
-MARGIN = "margin"
-CENTER = "center"  # the parameter that every candidate takes besides its own
+Array = NDArray[np.float64]
+
+BASELINES = {
+    "classification": "cross_entropy",
+    "binary": "binary_cross_entropy",
+    "regression": "l2",
+}
+# Chosen for a task when nothing is asked for: one of each character, not every loss there is.
+CHOSEN = {
+    "classification": (
+        *("cross_entropy:center=0.01", "focal", "generalized_cross_entropy", "poly1"),
+        *("hinge", "ramp"),
+    ),
+    "binary": (
+        *("binary_focal", "generalized_cross_entropy", "squared_hinge", "hinge", "ramp"),
+        *("savage", "exponential"),
+    ),
+    "regression": ("l1", "huber", "smooth_l1", "log_cosh", "cauchy", "tukey_biweight"),
+}
+FAMILIES = {
+    "classification": ("probability", "margin"),
+    "binary": ("margin", "probability"),
+    "regression": ("residual",),
+}
+# Margin losses whose score is meant as log-odds, so that σ(score) is a probability.
+LOG_ODDS = ("binary_cross_entropy", "logistic", "brier", "binary_focal")
+# What any candidate takes besides the parameters of its loss.
+EXTRAS = {
+    "center": "λ of a center loss on the hidden features, beside the loss itself",
+    "balanced": "1 weights each row by the inverse frequency of its class among the training rows",
+    "seed": "other first weights and batches: the same loss once more, to see what luck does",
+}
 
 
-class Criterion(nn.Module):
-    """The mean loss of a batch, plus λ times the center loss of its features if asked for."""
-
-    def __init__(self, loss: nn.Module, classes: int, hidden: int, weight: float) -> None:
-        super().__init__()
-        self.loss, self.weight = loss, weight
-        self.center = lossmith.CenterLoss(classes, hidden) if weight else None
-
-    def forward(self, scores: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        value: Tensor = self.loss(scores, labels)
-        if self.center is not None:
-            value = value + self.weight * self.center(features, labels)
-        return value
+def number(value: float) -> str:
+    """The shortest text that reads back as this number."""
+    text = f"{value:g}"
+    return text if float(text) == value else repr(float(value))
 
 
 @dataclass(frozen=True)
@@ -40,26 +60,37 @@ class Candidate:
     """A loss in the race: how to build it, and how to name and draw it."""
 
     name: str
+    task: str
     parameters: tuple[tuple[str, float], ...]
-    record: Formula
-    center: float = 0.0  # λ of a center loss on the hidden features, beside the loss itself
+    loss: Loss = field(compare=False)  # a record of ours, or a function of (prediction, target)
+    extras: tuple[tuple[str, float], ...] = ()
 
     @property
     def spec(self) -> str:
         """The words that ask for this candidate on the command line."""
-        given = ",".join(f"{key}={value:g}" for key, value in self._numbers)
+        given = ",".join(f"{key}={number(value)}" for key, value in self._numbers)
         return f"{self.name}:{given}" if given else self.name
 
     @property
     def _numbers(self) -> tuple[tuple[str, float], ...]:
-        return self.parameters + (((CENTER, self.center),) if self.center else ())
+        return self.parameters + self.extras
+
+    def extra(self, name: str) -> float:
+        """One of EXTRAS, 0 where it was not asked for."""
+        return dict(self.extras).get(name, 0.0)
+
+    @property
+    def record(self) -> Formula | None:
+        """The formula; a person's plain function has none."""
+        return getattr(self.loss, "formula", None)
 
     @property
     def phrase(self) -> str:
         """The name inside a sentence."""
         words = self.name.replace("_", " ").replace("cross entropy", "cross-entropy")
-        given = ", ".join(f"{key} = {value:g}" for key, value in self._numbers).replace("-", "−")
-        return f"{words} ({given})" if given else words
+        words = re.sub(r"\b(l[12])\b", lambda found: found[1].upper(), words)
+        given = ", ".join(f"{key} = {number(value)}" for key, value in self._numbers)
+        return f"{words} ({given.replace('-', '−')})" if given else words
 
     @property
     def label(self) -> str:
@@ -68,40 +99,54 @@ class Candidate:
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether softmax of the scores is what this loss trains."""
-        return self.record.family == PROBABILITY
+        """Whether this loss trains scores whose softmax or sigmoid is meant as a probability."""
+        record = self.record
+        if record is None:
+            return False
+        if record.family == "probability":
+            return True
+        return self.task == "binary" and record.builtin and self.name in LOG_ODDS
 
-    def build(self, classes: int, hidden: int) -> Criterion:
-        """Make what is trained: called with scores (N, C), hidden features and classes (N,)."""
-        given: dict[str, Any] = dict(self.parameters)
-        if self.gives_probabilities:
-            loss = getattr(lossmith, _class_name(self.name))(**given)
-        else:
-            loss = lossmith.CrammerSinger(self.name, **given)
-        return Criterion(loss, classes, hidden, self.center)
+    def build(self, classes: int, features: int, class_weight: Array | None) -> Criterion:
+        """Make what is trained, for scores, features and targets of a batch."""
+        return Criterion(
+            self.loss,
+            self.task,
+            dict(self.parameters),
+            class_weight=class_weight if self.extra("balanced") else None,
+            center=(classes, features, self.extra("center")),
+        )
 
-    def over_margin(self, margin: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """Value and pull (minus the slope) for two classes, at each margin of the right one.
+    def curve(self, u: Array) -> tuple[Array, Array] | None:
+        """Value and pull (minus the slope) over the residual, or the margin of the right class.
 
         With two classes the probability of the right one is the sigmoid of its margin, so
         losses of a probability and losses of a margin share one axis: u = log sigmoid(m),
-        and du/dm = sigmoid(-m).
+        and du/dm = sigmoid(-m). A plain function, and a center loss, have no such curve.
         """
+        record = self.record
+        if record is None or self.extra("center"):
+            return None
         given: dict[str, Any] = dict(self.parameters)
-        if not self.gives_probabilities:
-            value = lossmith.curve(self.record, margin, **given)
-            return value, -lossmith.curve(self.record, margin, order=1, **given)
-        u = -np.logaddexp(0.0, -margin)
-        value = lossmith.curve(self.record, u, **given)
-        return value, -lossmith.curve(self.record, u, order=1, **given) / (1.0 + np.exp(margin))
+        if record.family != "probability":
+            value = lossmith.curve(record, u, **given)
+            return value, -lossmith.curve(record, u, order=1, **given)
+        at = -np.logaddexp(0.0, -u)
+        value = lossmith.curve(record, at, **given)
+        return value, -lossmith.curve(record, at, order=1, **given) / (1.0 + np.exp(u))
 
 
-def parse(texts: Sequence[str], baseline: str) -> list[Candidate]:
-    """Read the candidates, baseline first whether or not it was named."""
-    found: list[Candidate] = [_read(baseline)]
-    for text in texts:
+def parse(texts: Sequence[str], task: str, own: Mapping[str, Any] | None = None) -> list[Candidate]:
+    """Read the candidates, baseline first whether or not it was named.
+
+    With no text these are the ones chosen for the task, and every one of the person's `own`.
+    """
+    mine = own or {}
+    asked = list(texts) or [",".join((*CHOSEN[task], *mine))]
+    found = [_read(BASELINES[task], task, mine)]
+    for text in asked:
         for item in _items(text):
-            candidate = _read(item)
+            candidate = _read(item, task, mine)
             if candidate.spec == found[0].spec:
                 continue
             if candidate.spec in {other.spec for other in found}:
@@ -115,7 +160,7 @@ def _items(text: str) -> list[str]:
     items: list[str] = []
     for piece in (piece.strip() for piece in text.split(",")):
         if re.match(r"\w+\s*=", piece) and items:
-            items[-1] += "," + piece
+            items[-1] += ("," if ":" in items[-1] else ":") + piece
         elif piece:
             items.append(piece)
         else:
@@ -123,23 +168,46 @@ def _items(text: str) -> list[str]:
     return items
 
 
-def _read(item: str) -> Candidate:
+def _read(item: str, task: str, own: Mapping[str, Any]) -> Candidate:
     name, _, given = item.partition(":")
     name = name.strip().replace("-", "_")
-    record = lossmith.formula_of(name)
-    if record.family not in (PROBABILITY, MARGIN):
+    loss: Any = own[name] if name in own else lossmith.formula_of(name)
+    record = loss if isinstance(loss, Formula) else getattr(loss, "formula", None)
+    if name not in own:
+        loss = getattr(lossmith, name)
+    if record is not None and record.family not in FAMILIES[task]:
+        needed = " or a ".join(FAMILIES[task])
         raise InputError(
-            f"{name} is a {record.family} loss, and this comparison trains a classifier: "
-            f"choose a probability or a margin loss (lossmith list shows them)"
+            f"{name} is a {record.family} loss, and the task is {task}: "
+            f"choose a {needed} loss (lossmith list shows them)"
         )
     numbers = _numbers(name, given)
-    center = numbers.pop(CENTER, 0.0)
-    if not 0 <= center < float("inf"):
-        raise InputError(f"{name}: {CENTER} is the weight of a center loss, not {center:g}")
-    parameters = record.bind(numbers)
-    candidate = Candidate(name, tuple(parameters.items()), record, center)
-    candidate.build(2, 2)  # whatever the loss itself refuses is refused now, not after minutes
+    extras = tuple((key, numbers.pop(key)) for key in EXTRAS if numbers.get(key))
+    for key in EXTRAS:
+        numbers.pop(key, None)  # an extra of 0 is as good as none
+    _check(name, dict(extras), task, record)
+    if record is not None:
+        numbers = record.bind(numbers)
+    candidate = Candidate(name, task, tuple(numbers.items()), loss, extras)
+    try:
+        candidate.build(2, 2, np.ones(2))  # what the loss refuses is refused now, not after minutes
+    except TypeError as error:  # a person's function without such an argument
+        raise ParameterError(f"{name}: {error}") from None
     return candidate
+
+
+def _check(name: str, extras: Mapping[str, float], task: str, record: Formula | None) -> None:
+    if "center" in extras and not 0 < extras["center"] < float("inf"):
+        raise InputError(f"{name}: center is the weight of a center loss, not {extras['center']:g}")
+    if "center" in extras and task == "regression":
+        raise InputError(f"{name}: a center loss needs classes, and this task is regression")
+    if "balanced" in extras and (extras["balanced"] != 1 or task == "regression" or record is None):
+        raise InputError(
+            f"{name}: balanced=1 weights the rows of each class alike; "
+            "it needs classes, and a loss that takes weights"
+        )
+    if "seed" in extras and not (extras["seed"] > 0 and float(extras["seed"]).is_integer()):
+        raise InputError(f"{name}: seed is a positive whole number, not {extras['seed']:g}")
 
 
 def _numbers(name: str, given: str) -> dict[str, float]:
@@ -153,7 +221,3 @@ def _numbers(name: str, given: str) -> dict[str, float]:
         except ValueError:
             raise InputError(f"{name}: {key} must be a number, not {value!r}") from None
     return numbers
-
-
-def _class_name(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))

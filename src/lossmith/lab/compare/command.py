@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from lossmith.errors import InputError
-from lossmith.lab.compare.settings import BASELINE, DEFAULT_LOSSES, DEFAULT_NOISE, Settings
+from lossmith.lab.compare.settings import MODELS, RATES, Settings
 
+DEFAULT_OUTPUT = Path("out/compare.html")
 EPILOG = """
 \b
 Examples:
   lossmith compare
   lossmith compare --label-noise 0.4 --losses focal:gamma=1,ramp
-  lossmith compare wine --seeds 10 --epochs 100 --output out/wine.html
+  lossmith compare houses.csv --target price --model linear
+  lossmith compare breast_cancer --imbalance 100 --repeats 4
+  lossmith compare diabetes --outliers 0.1 --losses-from mine.py --output out/mine
 """
+
+
+def _path(**more: bool) -> click.Path:
+    return click.Path(path_type=Path, **more)
 
 
 @click.command(epilog=EPILOG, context_settings={"show_default": True})
 @click.argument("data", default=Settings.data)
+@click.option("--target", metavar="COLUMN", help="The column to predict.")
+@click.option(
+    "--task",
+    type=click.Choice(["classification", "binary", "regression"]),
+    help="What to predict.  [default: as the target looks]",
+)
 @click.option(
     "--losses",
     multiple=True,
     metavar="LIST",
-    default=[",".join(DEFAULT_LOSSES)],
     show_default=False,
     help="Losses by name, with commas between; parameters after a colon, as in "
-    "focal:gamma=2,ramp:s=-1. Cross-entropy is the baseline and always runs first.  "
-    f"[default: {', '.join(DEFAULT_LOSSES)}]",
+    "focal:gamma=2,ramp:s=-1. Any loss also takes center=λ (a center loss on the hidden "
+    "features), balanced=1 (weights that make the classes count alike) and seed=N (the same loss "
+    "with other luck). The baseline always runs first: cross_entropy, binary_cross_entropy or l2."
+    "  [default: chosen for the task]",
+)
+@click.option(
+    "--losses-from",
+    "losses_from",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE.py",
+    help="Losses of your own, to be named in --losses. The file is executed, with all your rights, "
+    "here and in the workers: name no file that you do not trust.",
 )
 @click.option(
     "--label-noise",
@@ -38,117 +60,200 @@ Examples:
     multiple=True,
     type=float,
     metavar="SHARE",
-    default=DEFAULT_NOISE,
-    help="Share of training labels to make wrong; the test labels stay true. "
-    "Give it again for a further condition.",
+    help="Give this share of the training labels another class. Again for a further condition; "
+    "0 is the data as they are.  [default: the data as they are, and for built-in data 0.4]",
 )
-@click.option("--seeds", type=int, default=Settings.seeds, help="How many seeds.")
-@click.option("--seed", "first_seed", type=int, default=Settings.first_seed, help="The first seed.")
-@click.option("--epochs", type=int, default=Settings.epochs, help="Passes over the training data.")
-@click.option("--hidden", type=int, default=Settings.hidden, help="Width of the hidden layer.")
-@click.option("--batch-size", type=int, default=Settings.batch_size, help="Examples per step.")
 @click.option(
-    "--learning-rate", type=float, default=Settings.learning_rate, help="Adam's step size."
+    "--outliers",
+    multiple=True,
+    type=float,
+    metavar="SHARE",
+    help="Move this share of the training targets up by 5 to 10 of their standard deviations; "
+    "with classes, the features of this share of the training rows instead, each up or down.",
 )
+@click.option(
+    "--imbalance",
+    multiple=True,
+    type=float,
+    metavar="R",
+    help="Thin out the training rows of the rarer half of the classes to 1:R of the largest.",
+)
+@click.option(
+    "--metric",
+    help="What decides, stops the training and picks the learning rate: accuracy, "
+    "balanced_accuracy, macro_f1, worst_recall, rare_recall, auc, log_loss, calibration_error; "
+    "mae, rmse, median_error, p95_error.  [default: accuracy, or balanced_accuracy where a class "
+    "has more than 4 times the rows of another; mae]",
+)
+@click.option(
+    "--model",
+    default=Settings.model,
+    help=f"{', '.join(MODELS)} (images), or MODULE:FACTORY of your own: the module is imported, "
+    "and FACTORY(shape, outputs) gives a torch.nn.Module.",
+)
+@click.option("--hidden", type=int, default=Settings.hidden, help="Width of the hidden layer.")
+@click.option("--folds", type=int, default=Settings.folds, help="Parts of the rows to judge by.")
+@click.option("--repeats", type=int, default=Settings.repeats, help="How often to part them anew.")
+@click.option("--seed", type=int, default=Settings.seed, help="Seed of the first repeat.")
+@click.option("--epochs", type=int, default=Settings.epochs, help="Most passes over the rows.")
+@click.option(
+    "--patience", type=int, default=Settings.patience, help="Epochs without progress to stop after."
+)
+@click.option(
+    "--batch-size",
+    type=int,
+    default=Settings.batch_size,
+    help="Rows per step; 0 gives about 40 steps an epoch.",
+)
+@click.option(
+    "--learning-rates",
+    metavar="LIST",
+    default=",".join(f"{rate:g}" for rate in RATES),
+    help="Adam's step sizes, of which each loss gets the one that validates best in each fold.",
+)
+@click.option(
+    "--inner-folds",
+    type=int,
+    default=Settings.inner_folds,
+    help="Inner splits, of 5, over which the learning rate is picked.",
+)
+@click.option("--jobs", type=int, default=0, help="Processes; 0 for one per core.")
+@click.option(
+    "--backend",
+    type=click.Choice(["loky", "dask", "ray"]),
+    default="loky",
+    help="Who runs the trials: processes of this machine, or a cluster.",
+)
+@click.option("--cluster", metavar="ADDRESS", help="Of the Dask scheduler or the Ray head.")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("out/compare.html"),
-    help="Where to write the page.",
+    type=_path(),
+    default=DEFAULT_OUTPUT,
+    help="The page, or a folder for it. Finished trials are kept in a folder beside the page, or "
+    "in that folder; the same command goes on where it was stopped.",
 )
+@click.option("--fresh", is_flag=True, help="Discard the trials that an earlier run left there.")
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write every number to this file.",
+    type=_path(dir_okay=False),
+    help="Also write every number to this file, and the table as CSV beside it.",
 )
+@click.pass_context
 def compare(
+    context: click.Context,
+    /,
     data: str,
-    losses: tuple[str, ...],
     label_noise: tuple[float, ...],
-    seeds: int,
-    first_seed: int,
-    epochs: int,
-    hidden: int,
-    batch_size: int,
-    learning_rate: float,
+    outliers: tuple[float, ...],
+    imbalance: tuple[float, ...],
+    learning_rates: str,
+    jobs: int,
+    backend: str,
+    cluster: str | None,
     output: Path,
+    fresh: bool,
     json_file: Path | None,
+    **rest: object,
 ) -> None:
     """Find out which loss suits DATA.
 
-    Trains the same small network under each loss with the same budget, over several seeds. Each
-    seed draws a new split, new first weights and new label noise, the same for every loss, so the
-    losses are compared in pairs. Prints a table for each condition and writes one page with the
-    learning curves and the curves of the losses. The same command gives the same digits.
+    Trains the same model under each loss with the same budget, on repeated folds, and tunes the
+    learning rate for each loss, because losses differ in scale. Prints a table for each condition
+    with the set of losses that cannot be told from the best, and writes one page. The same
+    command gives the same digits, whatever the number of processes.
 
-    DATA is digits, breast_cancer, iris or wine; all four ship with scikit-learn.
+    DATA is a file (CSV, TSV, Parquet, Arrow, npz, IDX), a folder of images by class, or the name
+    of a data set that ships with scikit-learn, such as digits, breast_cancer, wine or diabetes.
     """
+    from lossmith.lab.compare import conditions
+
     settings = Settings(
         data=data,
-        losses=losses,
-        label_noise=label_noise,
-        seeds=seeds,
-        first_seed=first_seed,
-        epochs=epochs,
-        hidden=hidden,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
+        conditions=conditions.read(label_noise, outliers, imbalance),
+        learning_rates=_rates(learning_rates),
+        **rest,  # type: ignore[arg-type]
     )
-    _run(settings, output, json_file)
+    if jobs < 0:
+        raise InputError(f"--jobs must be at least 1, or 0 for one per core, not {jobs}")
+    if cluster and backend == "loky":
+        raise InputError("--cluster is for --backend dask or --backend ray")
+    page, folder = places(output)
+    if context.get_parameter_source("output") is click.core.ParameterSource.DEFAULT:
+        folder = folder / "*"  # a folder of its own for every comparison that nobody named
+    _run(settings, page, folder, json_file, fresh, (jobs, backend, cluster))
 
 
-def _run(settings: Settings, output: Path, json_file: Path | None) -> None:
-    from dataclasses import replace
+def places(output: Path) -> tuple[Path, Path]:
+    """The page and the folder of the trials."""
+    if output.suffix.lower() in (".html", ".htm"):
+        return output, output.with_suffix(".trials")
+    return output / "compare.html", output
 
+
+def _rates(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(",") if word.strip())
+    except ValueError:
+        raise InputError(f"--learning-rates {text!r} is no list of numbers") from None
+
+
+def _run(
+    settings: Settings,
+    page: Path,
+    folder: Path,
+    json_file: Path | None,
+    fresh: bool,
+    engine: tuple[int, str, str | None],
+) -> None:
+    from joblib import cpu_count
     from rich.console import Console
 
-    from lossmith.lab.compare import candidates, data, experiment, record, report, summary, terminal
+    from lossmith.lab.compare import jobs, plan, record, report, store, summary, terminal
+    from lossmith.lab.data.load import load
 
     begin = time.perf_counter()
-    field = candidates.parse(settings.losses, baseline=BASELINE)
-    dataset = data.load(settings.data)
-    settings = replace(
-        settings, data=dataset.name, losses=tuple(candidate.spec for candidate in field)
-    )
-    for path in filter(None, (output, json_file)):
-        _make_room(path)
+    made = plan.resolve(settings, load(settings.data, settings.target, settings.task))
+    for path in filter(None, (page, json_file)):
+        store.make_room(path)
+    manifest = store.manifest(made)
+    if folder.name == "*":
+        folder = folder.with_name(f"{made.dataset.name}-{store.short_name(manifest)}")
     messages = Console(stderr=True)
-    with terminal.watching(messages, settings) as watch:
-        runs = experiment.run_all(dataset, field, settings, watch)
-    conditions = summary.summarize(runs, field, settings)
-    seconds = time.perf_counter() - begin
+    kept = store.Store(folder, manifest)
+    with kept.opened(fresh):
+        found = kept.load()
+        trials = made.trials
+        missing = [trial for trial in trials if trial.key not in found]
+        count, backend, cluster = engine
+        with terminal.watching(messages, len(trials), len(trials) - len(missing)) as watch:
+            running = jobs.results(
+                made.work, made.dataset, missing, count or cpu_count(), backend, cluster
+            )
+            for trial, result in running:
+                kept.save(trial.key, result)
+                found[trial.key] = result
+                watch(trial)
+        results = [found[trial.key] for trial in trials]
+        outcomes = summary.summarize(made, results)
+        everything = record.as_data(made, outcomes, results, time.perf_counter() - begin)
+        tables = Console()
+        if not tables.is_terminal:
+            tables = Console(width=terminal.PIPED_WIDTH)
+        terminal.show(tables, outcomes, made.work.task)
+        written = [page]
+        store.write(page, report.page(everything))
+        if json_file:
+            store.write(json_file, record.as_text(everything))
+            store.write(json_file.with_suffix(".csv"), record.as_csv(everything))
+            written += [json_file, json_file.with_suffix(".csv")]
+    _say(messages, len(missing), time.perf_counter() - begin, written, folder)
 
-    tables = Console()
-    if not tables.is_terminal:
-        tables = Console(width=terminal.PIPED_WIDTH)
-    terminal.show(tables, conditions, settings)
 
-    everything = record.as_data(settings, conditions, runs, seconds)
-    _write(output, report.page(dataset, field, settings, conditions, runs, everything))
-    if json_file:
-        _write(json_file, record.as_text(everything))
-    written = " and ".join(str(path) for path in (output, json_file) if path)
-    messages.print(
-        f"{len(runs)} runs in {seconds:.0f} s; wrote {written}", highlight=False, soft_wrap=True
+def _say(console: object, ran: int, seconds: float, written: Sequence[Path], folder: Path) -> None:
+    names = ", ".join(str(path) for path in written)
+    console.print(  # type: ignore[attr-defined]
+        f"{ran} trials in {seconds:.0f} s; wrote {names}; trials are kept in {folder}",
+        highlight=False,
+        soft_wrap=True,
     )
-
-
-def _make_room(path: Path) -> None:
-    """Find out before the runs, not after them, that a file cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}") from None
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: permission denied")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside the place and then move, so that a page is never half old and half new."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None

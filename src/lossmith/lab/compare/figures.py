@@ -1,23 +1,18 @@
-"""The figures of the report."""
+"""The figures of the report, from the record alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from lossmith.lab.compare import paint
-from lossmith.lab.compare.candidates import Candidate
-from lossmith.lab.compare.statistics import interval
-from lossmith.lab.compare.summary import Condition
-from lossmith.lab.compare.train import Run
-from lossmith.lab.compare.verdict import percent
 
-MARGINS = np.linspace(-3.0, 3.0, 601)
+Data = Mapping[str, Any]
 TALLEST = 5.0  # the loss axis ends here: an exponential would flatten all others
 
 
@@ -29,145 +24,146 @@ class Picture:
     caption: str
 
 
-def intervals(condition: Condition, name: str) -> Picture:
+def intervals(record: Data, condition: Data, name: str) -> Picture:
     """A dot and an interval per loss; filled dots cannot be told from the best."""
+    metric = condition["metric"]
+    factor, head = _axis(record, metric)
     shown = [
-        (place, row, row.accuracy)
-        for place, row in enumerate(condition.rows)
-        if row.accuracy is not None
+        (place, row, row["metrics"][metric])
+        for place, row in enumerate(condition["rows"])
+        if row["metrics"].get(metric) is not None
     ]
     figure, axes = paint.blank(height=0.6 + 0.42 * max(len(shown), 1))
     spoken: list[str] = []
-    for height, (place, row, accuracy) in enumerate(reversed(shown)):
-        reach = 0.0 if isnan(accuracy.half_width) else accuracy.half_width
-        filled = row.candidate.spec in condition.best
+    for height, (place, row, value) in enumerate(reversed(shown)):
+        label = record["candidates"][place]["label"]
+        high = value["mean"] if value["high"] is None else value["high"]
         axes.errorbar(
-            100 * accuracy.mean,
+            factor * value["mean"],
             height,
-            xerr=100 * reach,
+            xerr=factor * (high - value["mean"]),
             color=paint.hue(place),
             marker="o",
             markersize=7,
-            markerfacecolor=paint.hue(place) if filled else "none",
+            markerfacecolor=paint.hue(place) if row["among_best"] else "none",
             markeredgewidth=1.8,
             elinewidth=1.8,
         )
-        axes.text(
-            0.0,
-            height + 0.26,
-            row.candidate.label,
-            transform=axes.get_yaxis_transform(),
-            color=paint.INK,
-        )
-        spoken.insert(0, f"{row.candidate.label} {percent(accuracy)}")
-    axes.set(ylim=(-0.5, len(shown) - 0.25), yticks=[], xlabel="test accuracy, %")
+        axes.text(0.0, height + 0.26, label, transform=axes.get_yaxis_transform(), color=paint.INK)
+        spoken.insert(0, f"{label} {factor * value['mean']:.4g}")
+    axes.set(ylim=(-0.5, len(shown) - 0.25), yticks=[], xlabel=head)
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.spines["left"].set_visible(False)
-    description = f"Test accuracy, {condition.title.lower()}: {'; '.join(spoken)}."
+    description = f"{head}, {condition['title'].lower()}: {'; '.join(spoken)}."
     return Picture(
         paint.svg(figure, name, description),
-        "Mean and 95 % interval over the seeds; a filled dot cannot be told from the best.",
+        "Mean and corrected 95 % interval over the folds; "
+        "a filled dot cannot be told from the best.",
     )
 
 
-def learning(
-    condition: Condition, runs: Sequence[Run], candidates: Sequence[Candidate], name: str
-) -> list[Picture]:
-    """Accuracy on the test set, and on the labels that were trained on, epoch by epoch."""
-    on_test = {c.spec: [r.test_curve for r in runs if r.loss == c.spec] for c in candidates}
-    on_given = {c.spec: [r.fit_curve for r in runs if r.loss == c.spec] for c in candidates}
-    spoiled = ", wrong ones included" if condition.label_noise else ""
-    where = condition.title.lower()
+def learning(record: Data, condition: Data, name: str) -> list[Picture]:
+    """The metric on the test rows, and on the rows that were trained on, epoch by epoch."""
+    spoiled = condition["kind"] != "clean"
+    as_given = ", as they were given" if spoiled else ""
     return [
+        _curves(record, condition, "test", f"{name}-test", "On the test rows, which are true."),
         _curves(
-            on_test,
-            candidates,
-            f"{name}-test",
-            f"Learning curves, {where}: accuracy on the test set",
-            "On the test set, whose labels are true.",
-        ),
-        _curves(
-            on_given,
-            candidates,
+            record,
+            condition,
+            "train",
             f"{name}-fit",
-            f"Learning curves, {where}: accuracy on the training labels{spoiled}",
-            f"On the training labels as given{spoiled}: how much is learned by heart.",
+            f"On the training rows{as_given}: how much is learned by heart.",
         ),
     ]
 
 
-def _curves(
-    curves: dict[str, list[tuple[float, ...]]],
-    candidates: Sequence[Candidate],
-    name: str,
-    title: str,
-    caption: str,
-) -> Picture:
+def _curves(record: Data, condition: Data, part: str, name: str, caption: str) -> Picture:
+    factor, head = _axis(record, condition["metric"])
     figure, axes = paint.blank()
-    spoken = []
-    lowest = 1.0  # after the first tenth, whose climb would flatten the rest
-    for place, candidate in enumerate(candidates):
-        length = min(len(curve) for curve in curves[candidate.spec])
-        if length == 0:
+    spoken, seen = [], []
+    for place, candidate in enumerate(record["candidates"]):
+        curves = [
+            trial["curves"][part]
+            for trial in record["trials"]
+            if trial["condition"] == condition["key"]
+            and trial["loss"] == candidate["spec"]
+            and trial["status"] == "done"
+        ]
+        if not curves:
             continue
-        by_epoch = zip(*(curve[:length] for curve in curves[candidate.spec]), strict=True)
-        points = [interval(values) for values in by_epoch]
-        epochs = np.arange(1, length + 1)
-        mean = np.array([point.mean for point in points])
+        # Trainings stop at different epochs: each stays where it stopped.
+        length = max(len(curve) for curve in curves)
+        full = np.array([[*curve, *curve[-1:] * (length - len(curve))] for curve in curves])
+        mean = full.mean(0)
         axes.plot(
-            epochs,
-            100 * mean,
+            np.arange(1, length + 1),
+            factor * mean,
             color=paint.hue(place),
             linestyle=paint.dash(place),
             linewidth=2.2 if place == 0 else 1.7,
-            zorder=3 - place / len(candidates),
+            zorder=3 - place / len(record["candidates"]),
         )
-        lowest = min(lowest, *mean[length // 10 :])
-        top = int(mean.argmax())
-        spoken.append(
-            f"{candidate.label} is highest at epoch {top + 1} with {100 * mean[top]:.1f} % "
-            f"and ends at {100 * mean[-1]:.1f} %"
-        )
-    axes.set(xlabel="epoch", ylabel="accuracy, %")
-    axes.set_ylim(bottom=max(0.0, 100 * lowest - 3))
+        seen.append(mean[length // 10 :])  # the first climb would flatten the rest
+        spoken.append(f"{candidate['label']} ends at {factor * mean[-1]:.4g}")
+    axes.set(xlabel="epoch", ylabel=head)
+    if seen:
+        low, high = (f(np.concatenate(seen)) * factor for f in (np.min, np.max))
+        room = 0.06 * (high - low) or 1.0
+        axes.set_ylim(low - room, high + room)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    title = f"Learning curves, {condition['title'].lower()}, {part} rows"
     return Picture(paint.svg(figure, name, f"{title}. {'; '.join(spoken)}."), caption)
 
 
-def losses(candidates: Sequence[Candidate]) -> list[Picture]:
-    """Value and pull of every loss over one axis, the margin of the right class."""
-    values, value_axes = paint.blank(5.4, 3.3)
-    pulls, pull_axes = paint.blank(5.4, 3.3)
-    tallest = strongest = 0.0
-    for place, candidate in enumerate(candidates):
-        if candidate.center:  # what it adds is no function of the margin
-            continue
-        value, pull = candidate.over_margin(MARGINS)
-        for axes, curve in ((value_axes, value), (pull_axes, pull)):
+def _axis(record: Data, metric: str) -> tuple[float, str]:
+    about = record["metrics"][metric]
+    if about["unit"] == "percent":
+        return 100.0, f"{about['label']}, %"
+    return 1.0, about["label"]
+
+
+def losses(candidates: Sequence[Data]) -> list[Picture]:
+    """Value and pull of every loss over one axis: margin of the right class, or residual."""
+    drawn = [(place, c) for place, c in enumerate(candidates) if c["curve"] is not None]
+    if not drawn:
+        return []
+    axis = drawn[0][1]["curve"]["axis"]
+    words = "margin of the right class" if axis == "margin" else "residual, in target units"
+    names = ", ".join(c["label"] for _, c in drawn)
+    captions = {
+        "margin": "Left of zero the prediction is wrong.",
+        "residual": "The unit is the spread of the training target.",
+    }
+    pulls = {
+        "margin": "Where it falls to the left, hopeless cases, such as wrong labels, are let go.",
+        "residual": "Where it returns to zero, far outliers are let go.",
+    }
+    made = []
+    for key, head, caption in (
+        ("value", "Loss", f"The loss of one example. {captions[axis]}"),
+        ("pull", "Pull", f"The pull (minus the slope): how hard it moves the model. {pulls[axis]}"),
+    ):
+        figure, axes = paint.blank(5.4, 3.3)
+        tops, bottoms = [], []
+        for place, candidate in drawn:
+            curve = candidate["curve"]
+            values = np.array([np.nan if v is None else v for v in curve[key]])
             axes.plot(
-                MARGINS,
-                curve,
+                curve["u"],
+                values,
                 color=paint.hue(place),
                 linestyle=paint.dash(place),
                 linewidth=2.4 if place == 0 else 2.0,
                 zorder=3 - place / len(candidates),
             )
-        tallest = max(tallest, float(value.max()))
-        strongest = max(strongest, float(pull.max()))
-    value_axes.set(ylabel="loss", ylim=(-0.1, min(tallest * 1.04, TALLEST)))
-    pull_axes.set(ylabel="pull", ylim=(-0.05, min(strongest * 1.1, TALLEST)))
-    for axes in (value_axes, pull_axes):
-        axes.set(xlabel="margin of the right class", xlim=(-3, 3))
-    names = ", ".join(candidate.label for candidate in candidates if not candidate.center)
-    return [
-        Picture(
-            paint.svg(values, "loss-value", f"Loss over the margin of the right class: {names}."),
-            "The loss of one example. Left of zero the prediction is wrong.",
-        ),
-        Picture(
-            paint.svg(pulls, "loss-pull", f"Pull over the margin of the right class: {names}."),
-            "The pull (minus the slope): how hard the example moves the network. "
-            "Where it falls to the left, hopeless examples, such as wrong labels, are let go.",
-        ),
-    ]
+            tops.append(float(np.nanmax(values)))
+            bottoms.append(float(np.nanmin(values)))
+        low, high = max(min(bottoms), -TALLEST), min(max(tops), TALLEST)
+        room = 0.04 * (high - low)
+        axes.set(xlabel=words, ylabel=head.lower(), ylim=(low - room, high + room))
+        axes.margins(x=0)
+        text = f"{head} over the {words}: {names}."
+        made.append(Picture(paint.svg(figure, f"loss-{key}", text), caption))
+    return made

@@ -1,7 +1,9 @@
-"""The comparison as plain data: for `--json`, and inside the page."""
+"""The comparison as plain data: for `--json`, for CSV, and all that the page is made from."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import platform
 from collections.abc import Sequence
@@ -10,29 +12,52 @@ from importlib.metadata import PackageNotFoundError, version
 from math import isnan
 from typing import Any
 
-from lossmith.lab.compare.settings import Settings
+import numpy as np
+
+from lossmith.lab.compare.candidates import EXTRAS, Candidate
+from lossmith.lab.compare.metrics import METRICS
+from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.statistics import Interval
-from lossmith.lab.compare.summary import Condition, Row
-from lossmith.lab.compare.train import Run
+from lossmith.lab.compare.summary import Outcome, Result, Row
 from lossmith.lab.compare.verdict import verdict
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn", "statsmodels")
+AXIS = np.linspace(-3.0, 3.0, 241)  # margins of the right class, or residuals in target units
+_REACH = 2.5  # residual losses are drawn over a wider range, so that their scales show
 
 
 def as_data(
-    settings: Settings, conditions: Sequence[Condition], runs: Sequence[Run], seconds: float
+    plan: Plan, outcomes: Sequence[Outcome], results: Sequence[Result], seconds: float
 ) -> dict[str, Any]:
     """Everything; whatever the clock decides stands under `seconds`, the rest is repeatable."""
+    settings, dataset = plan.work.settings, plan.dataset
+    used = [name for name, metric in METRICS.items() if plan.work.task in metric.tasks]
     return {
-        "format": 1,
+        "format": 2,
         "command": settings.command(),
         "settings": asdict(settings),
         "environment": environment(),
-        "conditions": [_condition(condition, settings) for condition in conditions],
-        "runs": [{k: v for k, v in asdict(run).items() if k != "seconds"} for run in runs],
+        "data": {
+            "name": dataset.name,
+            "task": dataset.task,
+            "rows": dataset.rows,
+            "shape": list(dataset.shape[1:]),
+            "classes": list(dataset.classes),
+            "counts": [] if dataset.task == "regression" else dataset.counts.tolist(),
+            "notes": list(dataset.notes),
+            "fingerprint": dataset.fingerprint,
+        },
+        "metrics": {
+            name: {"label": m.label, "unit": m.unit, "higher_is_better": m.higher}
+            for name, m in METRICS.items()
+            if name in used
+        },
+        "candidates": [_candidate(candidate) for candidate in plan.candidates],
+        "conditions": [_outcome(outcome) for outcome in outcomes],
+        "trials": [{k: v for k, v in result.items() if k != "seconds"} for result in results],
         "seconds": {
-            "training_and_evaluation": round(seconds, 3),
-            "runs": [round(run.seconds, 4) for run in runs],
+            "this_run": round(seconds, 3),
+            "trials": [round(result["seconds"], 4) for result in results],
         },
     }
 
@@ -40,6 +65,32 @@ def as_data(
 def as_text(data: dict[str, Any]) -> str:
     """The data as JSON."""
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def as_csv(data: dict[str, Any]) -> str:
+    """A line per condition and loss: every metric with the ends of its interval."""
+    out = io.StringIO()
+    names = list(data["metrics"])
+    ends = [f"{name}_{end}" for name in names for end in ("mean", "low", "high")]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            *("condition", "decided_by", "loss", "among_best", "failed_trials", "trials"),
+            *("difference_mean", "difference_low", "difference_high", "p_value"),
+            *ends,
+        ]
+    )
+    for condition in data["conditions"]:
+        for row in condition["rows"]:
+            numbers = [row["difference_from_baseline"] or {}]
+            numbers += [row["metrics"].get(name) or {} for name in names]
+            flat = [[n.get(end) for end in ("mean", "low", "high")] for n in numbers]
+            writer.writerow(
+                [condition["key"], condition["metric"], row["loss"], row["among_best"]]
+                + [len(row["failed"]), row["trials"], *flat[0], row["p_value"]]
+                + [value for ends in flat[1:] for value in ends]
+            )
+    return out.getvalue()
 
 
 def environment() -> dict[str, str]:
@@ -50,29 +101,67 @@ def environment() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed as a package"
-    found["machine"] = f"{platform.system()} {platform.machine()}, one thread per run"
+    found["machine"] = f"{platform.system()} {platform.machine()}, one thread per trial"
     return found
 
 
-def _condition(condition: Condition, settings: Settings) -> dict[str, Any]:
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    record = candidate.record
+    axis = AXIS * (_REACH if candidate.task == "regression" else 1.0)
+    curves = candidate.curve(axis)
     return {
-        "label_noise": condition.label_noise,
-        "best": list(condition.best),
-        "verdict": verdict(condition, settings.seeds),
-        "rows": [_row(row, condition) for row in condition.rows],
+        "spec": candidate.spec,
+        "label": candidate.label,
+        "phrase": candidate.phrase,
+        "family": record.family if record else None,
+        "probabilities": candidate.gives_probabilities,
+        "about": record.doc.partition("\n\n")[0] if record else "A function of your own.",
+        "extras": [EXTRAS[key] for key, _ in candidate.extras],
+        "cite": record.cite if record else "",
+        "curve": None
+        if curves is None
+        else {
+            "axis": "residual" if candidate.task == "regression" else "margin",
+            "u": _short(axis),
+            "value": _short(curves[0]),
+            "pull": _short(curves[1]),
+        },
     }
 
 
-def _row(row: Row, condition: Condition) -> dict[str, Any]:
+def _short(values: Any) -> list[float | None]:
+    return [float(f"{v:.5g}") if np.isfinite(v) else None for v in values]
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "key": outcome.condition.key,
+        "kind": outcome.condition.kind,
+        "amount": outcome.condition.amount,
+        "title": outcome.title,
+        "metric": outcome.metric,
+        "reason": outcome.reason,
+        "best": list(outcome.best),
+        "verdict": verdict(outcome),
+        "rows": [_row(row, outcome) for row in outcome.rows],
+        "pairs": [
+            {"losses": sorted(pair), "p_value": p}
+            for pair, p in sorted(outcome.pairs.items(), key=lambda item: sorted(item[0]))
+        ],
+    }
+
+
+def _row(row: Row, outcome: Outcome) -> dict[str, Any]:
     return {
         "loss": row.candidate.spec,
-        "among_best": row.candidate.spec in condition.best,
-        "diverged_at_seeds": list(row.diverged),
-        "accuracy": _interval(row.accuracy),
+        "among_best": row.candidate.spec in outcome.best,
+        "trials": row.trials,
+        "failed": list(row.failed),
+        "metrics": {name: _interval(value) for name, value in row.metrics.items()},
         "difference_from_baseline": _interval(row.difference),
-        "p_value_of_difference": row.p_value,
-        "macro_f1": _interval(row.macro_f1),
-        "log_loss": _interval(row.log_loss),
+        "p_value": row.p_value,
+        "learning_rates": dict(row.rates),
+        "epoch": row.epoch,
     }
 
 

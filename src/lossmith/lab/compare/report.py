@@ -1,94 +1,66 @@
-"""One page that holds everything and asks the network for nothing."""
+"""One page that holds everything and asks the network for nothing, made from the record alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lossmith.lab.compare import figures
-from lossmith.lab.compare.candidates import Candidate
-from lossmith.lab.compare.data import Dataset
 from lossmith.lab.compare.paint import HUES
-from lossmith.lab.compare.settings import Settings
-from lossmith.lab.compare.summary import Condition
-from lossmith.lab.compare.terminal import scaled
-from lossmith.lab.compare.train import Run
-from lossmith.lab.compare.verdict import verdict
+from lossmith.lab.compare.statistics import Interval
+from lossmith.lab.compare.words import scaled
 
 DASHES = ("none", "7 2.2", "1.7 2", "8.4 2.2 1.7 2.2")  # as paint.dash, for the key
 
 
-def page(
-    dataset: Dataset,
-    candidates: Sequence[Candidate],
-    settings: Settings,
-    conditions: Sequence[Condition],
-    runs: Sequence[Run],
-    data: dict[str, Any],
-) -> str:
-    """The report as HTML."""
-    loader = PackageLoader("lossmith.lab.compare", ".")
+def page(record: Mapping[str, Any]) -> str:
+    """The report as HTML. `record` is what `record.as_data` gives and `--json` writes."""
     engine = Environment(
-        loader=loader,
+        loader=PackageLoader("lossmith.lab.compare", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    engine.filters["scaled"] = scaled
+    engine.filters["scaled"] = _scaled
     engine.filters["unbroken"] = _unbroken
-    sections = [
-        _section(
-            condition,
-            [r for r in runs if r.label_noise == condition.label_noise],
-            candidates,
-            settings,
-            f"c{place}",
-        )
-        for place, condition in enumerate(conditions)
-    ]
     key = [
+        {**candidate, "hue": place % HUES, "dash": DASHES[place % len(DASHES)]}
+        for place, candidate in enumerate(record["candidates"])
+    ]
+    sections = [
         {
-            "label": c.label,
-            "hue": place % HUES,
-            "dash": DASHES[place % len(DASHES)],
-            "about": c.record.doc.partition("\n\n")[0],
-            "cite": c.record.cite,
+            "id": f"c{place}",
+            "condition": condition,
+            "intervals": figures.intervals(record, condition, f"c{place}-intervals"),
+            "learning": figures.learning(record, condition, f"c{place}"),
+            "columns": _columns(record, condition),
         }
-        for place, c in enumerate(candidates)
+        for place, condition in enumerate(record["conditions"])
     ]
     return engine.get_template("template.html").render(
-        dataset=dataset,
-        settings=settings,
-        baseline=candidates[0],
+        record=record,
         sections=sections,
         key=key,
-        losses=figures.losses(candidates),
-        data=data,
-        rows=round(len(dataset.labels) * (1 - settings.test_share)),
+        losses=figures.losses(record["candidates"]),
     )
 
 
-def _section(
-    condition: Condition,
-    runs: Sequence[Run],
-    candidates: Sequence[Candidate],
-    settings: Settings,
-    name: str,
-) -> dict[str, Any]:
-    return {
-        "id": name,
-        "condition": condition,
-        "verdict": verdict(condition, settings.seeds),
-        "intervals": figures.intervals(condition, f"{name}-intervals"),
-        "learning": figures.learning(condition, runs, candidates, name),
-        "by_seed": [
-            (c.label, [run.accuracy for run in runs if run.loss == c.spec]) for c in candidates
-        ],
-    }
+def _columns(record: Mapping[str, Any], condition: Mapping[str, Any]) -> list[str]:
+    """The metrics in the order of the table, that which decides first."""
+    rest = [name for name in record["metrics"] if name != condition["metric"]]
+    used = [name for name in rest if any(row["metrics"].get(name) for row in condition["rows"])]
+    return [condition["metric"], *used]
+
+
+def _scaled(value: Mapping[str, float | None] | None, metric: str, sign: str = "") -> str:
+    if value is None:
+        return "–"
+    mean, high = value["mean"] or 0.0, value["high"]
+    return scaled(Interval(mean, float("nan") if high is None else high - mean), metric, sign)
 
 
 def _unbroken(text: str) -> str:

@@ -6,65 +6,76 @@ import shlex
 from dataclasses import dataclass
 
 from lossmith.errors import InputError
+from lossmith.lab.compare.conditions import OPTIONS, Condition
 
-DEFAULT_LOSSES = (
-    *("cross_entropy", "cross_entropy:center=0.01", "focal", "generalized_cross_entropy"),
-    *("hinge", "ramp"),
-)
-DEFAULT_NOISE = (0.0, 0.4)
-BASELINE = "cross_entropy"
+MODELS = ("linear", "mlp", "cnn")
+RATES = (1e-3, 4e-3, 1.6e-2)
+GROUPS = 5  # parts of the training rows, from which the validation parts are taken
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One comparison: which data, which losses, under which conditions, with which budget."""
+    """One comparison: which data, which losses, under which conditions, with which budget.
+
+    What a person leaves open (task, losses, conditions, metric) is filled in by `plan.resolve`.
+    """
 
     data: str = "digits"
-    losses: tuple[str, ...] = DEFAULT_LOSSES
-    label_noise: tuple[float, ...] = DEFAULT_NOISE
-    seeds: int = 5
-    first_seed: int = 0
-    epochs: int = 60
+    target: str | None = None
+    task: str | None = None
+    losses: tuple[str, ...] = ()
+    losses_from: str | None = None
+    conditions: tuple[Condition, ...] = ()
+    metric: str | None = None
+    model: str = "mlp"
     hidden: int = 64
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    test_share: float = 0.3
+    folds: int = 5
+    repeats: int = 2
+    seed: int = 0
+    epochs: int = 30
+    patience: int = 5
+    batch_size: int = 0
+    learning_rates: tuple[float, ...] = RATES
+    inner_folds: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, in one sentence each."""
-        for name in ("seeds", "epochs", "hidden", "batch_size"):
+        for name in ("repeats", "hidden", "epochs", "patience"):
             if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise InputError(f"--{option} must be at least 1, not {getattr(self, name)}")
-        if self.first_seed < 0:
-            raise InputError(f"--seed must not be negative, and it is {self.first_seed}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"--learning-rate must be above 0, not {self.learning_rate:g}")
-        if not 0 < self.test_share < 1:
-            raise InputError(f"the test share must lie between 0 and 1, not {self.test_share:g}")
-        if not self.label_noise:
-            raise InputError("give at least one share of spoiled labels, for example 0")
-        for share in self.label_noise:
-            if not 0 <= share < 1:
-                raise InputError(
-                    f"--label-noise is the share of wrong training labels: "
-                    f"at least 0 and below 1, not {share:g}"
-                )
-        if len(set(self.label_noise)) < len(self.label_noise):
-            raise InputError("--label-noise names the same share twice")
-
-    @property
-    def seed_list(self) -> list[int]:
-        """The seeds in the order in which they run."""
-        return list(range(self.first_seed, self.first_seed + self.seeds))
+                raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
+        if self.folds < 2:
+            raise InputError(f"--folds must be at least 2, not {self.folds}")
+        if not 1 <= self.inner_folds <= GROUPS:
+            raise InputError(f"--inner-folds lies between 1 and {GROUPS}, not {self.inner_folds}")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"--seed must be at least 0 and below 2^31, and it is {self.seed}")
+        if self.batch_size < 0:
+            raise InputError(f"--batch-size must be at least 1, not {self.batch_size}")
+        if not self.learning_rates:
+            raise InputError("--learning-rates needs at least one number, for example 0.01")
+        for rate in self.learning_rates:
+            if not 0 < rate < float("inf"):
+                raise InputError(f"--learning-rates must be above 0, not {rate:g}")
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise InputError("--learning-rates names the same number twice")
+        if len(set(self.conditions)) < len(self.conditions):
+            raise InputError("the same condition is named twice")
+        if self.model not in MODELS and ":" not in self.model:
+            raise InputError(
+                f"--model is {', '.join(MODELS)} or MODULE:FACTORY, not {self.model!r}"
+            )
 
     def command(self) -> str:
         """The command line that gives the same digits, every default written out."""
-        words = ["lossmith", "compare", self.data, "--losses", ",".join(self.losses)]
-        for share in self.label_noise:
-            words += ["--label-noise", f"{share:g}"]
-        words += ["--seeds", str(self.seeds), "--seed", str(self.first_seed)]
-        words += ["--epochs", str(self.epochs), "--hidden", str(self.hidden)]
-        words += ["--batch-size", str(self.batch_size)]
-        words += ["--learning-rate", f"{self.learning_rate:g}"]
+        words = ["lossmith", "compare", self.data]
+        for option in ("target", "task", "losses_from", "metric"):
+            if (value := getattr(self, option)) is not None:
+                words += [f"--{option.replace('_', '-')}", value]
+        words += ["--losses", ",".join(self.losses)]
+        for condition in self.conditions:
+            words += [OPTIONS[condition.kind], f"{condition.amount:g}"]
+        for option in ("model", "hidden", "folds", "repeats", "seed", "epochs", "patience"):
+            words += [f"--{option}", str(getattr(self, option))]
+        words += ["--batch-size", str(self.batch_size), "--inner-folds", str(self.inner_folds)]
+        words += ["--learning-rates", ",".join(f"{rate:g}" for rate in self.learning_rates)]
         return shlex.join(words)

@@ -1,8 +1,10 @@
-"""What the runs support: intervals, paired tests, and the set that cannot be told from the best.
+"""What the trials support: intervals, paired tests, and the set that cannot be told from the best.
 
-A seed draws the split, the first weights and the spoiled labels, and every loss meets the same
-draw. So the runs of one seed are a pair, and an interval speaks about a new draw from this data
-set; it does not speak about other data.
+Every loss meets the same folds, first weights and spoiled rows, so the trials of one fold are a
+pair. Folds of one data set share most of their training rows, so their results are not
+independent, and the plain paired t-test is far too sure. Nadeau & Bengio (2003, Inference for the
+generalization error, Machine Learning 52, eq. 16) replace the variance s²/J of a mean over J folds
+by (1/J + n_test/n_train)·s². An interval speaks about new draws of this kind of data, of this size.
 """
 
 from __future__ import annotations
@@ -10,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import nan
+from math import nan, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -38,33 +39,41 @@ class Interval:
         return self.mean + self.half_width
 
 
-def interval(values: Sequence[float], finest: float = 0.0) -> Interval:
-    """The mean over the seeds with its t-interval; the half width of one value is NaN."""
+def interval(values: Sequence[float], overlap: float, finest: float = 0.0) -> Interval:
+    """The mean over the folds with its corrected t-interval.
+
+    `overlap` is n_test/n_train, the correction for folds that share their training rows.
+    """
     if len(values) < 2:
         return Interval(float(np.mean(values)), nan)
     quantile = stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1)
-    return Interval(float(np.mean(values)), float(quantile * _error(values, finest)))
+    return Interval(float(np.mean(values)), float(quantile * _error(values, overlap, finest)))
 
 
-def paired_p(first: Sequence[float], second: Sequence[float], finest: float = 0.0) -> float:
-    """The p-value of the paired t-test; 1 where there is nothing to test with."""
+def paired_p(
+    first: Sequence[float], second: Sequence[float], overlap: float, finest: float = 0.0
+) -> float:
+    """The p-value of the corrected paired t-test; 1 where there is nothing to test with."""
     gaps = np.subtract(first, second)
     if len(gaps) < 2 or not gaps.any():
         return 1.0
-    return float(2 * stats.t.sf(abs(gaps.mean()) / _error(gaps, finest), len(gaps) - 1))
+    error = _error(gaps.tolist(), overlap, finest)
+    if error == 0:  # every fold shows the very same gap, in numbers that are not counts
+        return 0.0
+    return float(2 * stats.t.sf(abs(gaps.mean()) / error, len(gaps) - 1))
 
 
-def _error(values: Sequence[float] | NDArray[np.float64], finest: float) -> float:
-    """The standard error, no finer than the measure.
+def _error(values: Sequence[float], overlap: float, finest: float) -> float:
+    """The corrected standard error, no finer than the measure.
 
-    An accuracy is a count of rows. Two seeds with the same gap are then a coincidence, not a
+    An accuracy is a count of rows. Two folds with the same gap are then a coincidence, not a
     proof, so the spread is never taken to be less than `finest`, one row.
     """
-    return max(float(np.std(values, ddof=1)), finest) / len(values) ** 0.5
+    return max(float(np.std(values, ddof=1)), finest) * sqrt(1 / len(values) + overlap)
 
 
 def all_pairs(
-    values: Mapping[str, Sequence[float]], finest: float = 0.0
+    values: Mapping[str, Sequence[float]], overlap: float, finest: float = 0.0
 ) -> dict[frozenset[str], float]:
     """Holm's adjusted p-values of every pair.
 
@@ -74,16 +83,19 @@ def all_pairs(
     pairs = list(combinations(values, 2))
     if not pairs:
         return {}
-    found = [paired_p(values[a], values[b], finest) for a, b in pairs]
+    found = [paired_p(values[a], values[b], overlap, finest) for a, b in pairs]
     adjusted = multipletests(found, method="holm")[1]
     return {frozenset(pair): float(p) for pair, p in zip(pairs, adjusted, strict=True)}
 
 
 def among_best(
-    values: Mapping[str, Sequence[float]], pairs: Mapping[frozenset[str], float]
+    values: Mapping[str, Sequence[float]],
+    pairs: Mapping[frozenset[str], float],
+    higher_is_better: bool = True,
 ) -> list[str]:
-    """The highest mean first, then each that cannot be told from it, by falling mean."""
-    ranked = sorted(values, key=lambda name: -float(np.mean(values[name])))
+    """The best mean first, then each that cannot be told from it, from better to worse."""
+    sign = -1.0 if higher_is_better else 1.0
+    ranked = sorted(values, key=lambda name: sign * float(np.mean(values[name])))
     return [
         name
         for name in ranked

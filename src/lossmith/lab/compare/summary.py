@@ -1,93 +1,125 @@
-"""From runs to the rows of a table."""
+"""From trials to the rows of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from lossmith.lab.compare.candidates import Candidate
-from lossmith.lab.compare.settings import Settings
+from lossmith.lab.compare.conditions import Condition
+from lossmith.lab.compare.metrics import METRICS
+from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.statistics import Interval, all_pairs, among_best, interval
-from lossmith.lab.compare.train import Run
+
+Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One loss under one condition. A loss that diverged at any seed has no numbers."""
+    """One loss under one condition. A loss that failed in any trial has no numbers."""
 
     candidate: Candidate
-    seconds: float
-    diverged: tuple[int, ...]  # the seeds at which it did
-    accuracy: Interval | None = None
-    difference: Interval | None = None  # from the baseline, paired by seed
+    trials: int
+    failed: tuple[str, ...] = ()  # where and why
+    metrics: Mapping[str, Interval | None] = field(default_factory=dict)
+    difference: Interval | None = None  # from the baseline, paired by fold
     p_value: float | None = None  # of that difference, adjusted for all pairs
-    macro_f1: Interval | None = None
-    log_loss: Interval | None = None
+    rates: Mapping[str, int] = field(default_factory=dict)  # how often each was chosen
+    epoch: float | None = None  # at which training was stopped, on average
+
+    @property
+    def verdict_on_failure(self) -> str:
+        """`diverged in 3 of 10 trials`."""
+        return f"diverged in {len(self.failed)} of {self.trials} trials"
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A share of spoiled labels: a row per loss, baseline first, and who is among the best."""
+class Outcome:
+    """A condition: a row per loss, baseline first, and who is among the best."""
 
-    label_noise: float
+    condition: Condition
+    title: str
+    metric: str
+    reason: str
     rows: tuple[Row, ...]
-    best: tuple[str, ...]  # specs, by falling mean accuracy
-
-    @property
-    def title(self) -> str:
-        """The condition in words."""
-        if self.label_noise == 0:
-            return "Clean labels"
-        return f"{100 * self.label_noise:g} % of the training labels wrong"
+    best: tuple[str, ...]  # specs, from better to worse
+    pairs: Mapping[frozenset[str], float]
 
     def row(self, spec: str) -> Row:
         """The row of one candidate."""
         return next(row for row in self.rows if row.candidate.spec == spec)
 
-
-def summarize(
-    runs: Sequence[Run], candidates: Sequence[Candidate], settings: Settings
-) -> list[Condition]:
-    """One condition per share of noise, in the order in which they ran."""
-    return [
-        _condition([run for run in runs if run.label_noise == share], candidates, share)
-        for share in settings.label_noise
-    ]
+    def value(self, row: Row) -> Interval | None:
+        """The metric that decides."""
+        return row.metrics.get(self.metric)
 
 
-def _condition(runs: Sequence[Run], candidates: Sequence[Candidate], share: float) -> Condition:
-    by_loss = {c.spec: [run for run in runs if run.loss == c.spec] for c in candidates}
-    accuracy = {
-        spec: [run.accuracy for run in own if run.accuracy is not None]
-        for spec, own in by_loss.items()
-        if all(run.diverged_at is None for run in own)
+def summarize(plan: Plan, results: Sequence[Result]) -> list[Outcome]:
+    """One outcome per condition, in the order in which they were asked for."""
+    return [_outcome(plan, condition, results) for condition in plan.work.settings.conditions]
+
+
+def _outcome(plan: Plan, condition: Condition, results: Sequence[Result]) -> Outcome:
+    key, settings = condition.key, plan.work.settings
+    metric = dict(plan.work.metrics)[key]
+    overlap = 1 / (settings.folds - 1)  # rows to test with over rows to train on
+    finest = settings.folds / plan.dataset.rows if METRICS[metric].unit == "percent" else 0.0
+    own = {
+        c.spec: sorted(
+            (r for r in results if r["condition"] == key and r["loss"] == c.spec),
+            key=lambda r: (r["repeat"], r["fold"]),
+        )
+        for c in plan.candidates
     }
-    one_row = 1 / runs[0].test_rows
-    pairs = all_pairs(accuracy, one_row)
-    baseline = candidates[0].spec
+    values = {
+        spec: [float(r["metrics"][metric]) for r in found]
+        for spec, found in own.items()
+        if found and all(r["status"] == "done" and r["metrics"][metric] is not None for r in found)
+    }
+    pairs = all_pairs(values, overlap, finest)
     rows = []
-    for candidate in candidates:
-        spec, own = candidate.spec, by_loss[candidate.spec]
-        seconds = sum(run.seconds for run in own) / len(own)
-        if spec not in accuracy:
-            failed = tuple(run.seed for run in own if run.diverged_at is not None)
-            rows.append(Row(candidate, seconds, failed))
+    for candidate in plan.candidates:
+        found = own[candidate.spec]
+        failed = tuple(
+            f"repeat {r['repeat']}, fold {r['fold']}: {r['why'] or metric + ' has no value'}"
+            for r in found
+            if r["status"] != "done" or r["metrics"][metric] is None
+        )
+        if candidate.spec not in values:
+            rows.append(Row(candidate, len(found), failed))
             continue
-        gaps = []
-        if spec != baseline and baseline in accuracy:
-            gaps = [a - b for a, b in zip(accuracy[spec], accuracy[baseline], strict=True)]
-        log_loss = [run.log_loss for run in own if run.log_loss is not None]
+        base = plan.candidates[0].spec
+        gaps: list[float] = []
+        if candidate.spec != base and base in values:
+            gaps = np.subtract(values[candidate.spec], values[base]).tolist()
         rows.append(
             Row(
                 candidate,
-                seconds,
-                diverged=(),
-                accuracy=interval(accuracy[spec], one_row),
-                difference=interval(gaps, one_row) if gaps else None,
-                p_value=pairs[frozenset((spec, baseline))] if gaps else None,
-                macro_f1=interval([run.macro_f1 for run in own if run.macro_f1 is not None]),
-                log_loss=interval(log_loss) if log_loss else None,
+                len(found),
+                (),
+                _intervals(found, overlap, metric, finest),
+                interval(gaps, overlap, finest) if gaps else None,
+                pairs[frozenset((candidate.spec, base))] if gaps else None,
+                dict(sorted(Counter(f"{r['learning_rate']:g}" for r in found).items())),
+                float(np.mean([r["epoch"] for r in found])),
             )
         )
-    best = tuple(among_best(accuracy, pairs)) if accuracy else ()
-    return Condition(share, tuple(rows), best)
+    best = among_best(values, pairs, METRICS[metric].higher)
+    title = condition.title(plan.work.task)
+    return Outcome(condition, title, metric, plan.reasons[key], tuple(rows), tuple(best), pairs)
+
+
+def _intervals(
+    found: Sequence[Result], overlap: float, metric: str, finest: float
+) -> dict[str, Interval | None]:
+    made: dict[str, Interval | None] = {}
+    for name in found[0]["metrics"]:
+        values = [r["metrics"][name] for r in found if r["metrics"][name] is not None]
+        made[name] = (
+            interval(values, overlap, finest if name == metric else 0.0) if values else None
+        )
+    return made

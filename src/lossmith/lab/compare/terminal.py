@@ -1,10 +1,10 @@
-"""What a person sees while the runs go on, and the tables at the end."""
+"""What a person sees while the trials go on, and the tables at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import isnan
 
 from rich import box
 from rich.console import Console
@@ -12,115 +12,121 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from lossmith.lab.compare.experiment import Watch
-from lossmith.lab.compare.settings import Settings
-from lossmith.lab.compare.statistics import Interval
-from lossmith.lab.compare.summary import Condition, Row
-from lossmith.lab.compare.train import Run
+from lossmith.lab.compare.metrics import METRICS
+from lossmith.lab.compare.summary import Outcome, Row
+from lossmith.lab.compare.trial import Trial
 from lossmith.lab.compare.verdict import verdict
+from lossmith.lab.compare.words import NONE, scaled
 
-NONE = "–"
 PIPED_WIDTH = 110  # of a table that goes into a file or another program
+PARTS = 10  # plain lines of progress where there is no terminal
+# Beside the metric that decides, as far as the width allows.
+BESIDE = {
+    "classification": ("accuracy", "macro_f1", "worst_recall", "log_loss"),
+    "binary": ("accuracy", "rare_recall", "auc", "log_loss"),
+    "regression": ("mae", "rmse", "median_error", "p95_error"),
+}
+
+# Called after each trial with the trial.
+Watch = Callable[[Trial], None]
 
 
 @contextmanager
-def watching(console: Console, settings: Settings) -> Iterator[Watch]:
-    """A bar in a terminal; elsewhere a plain line per condition and seed."""
+def watching(console: Console, total: int, found: int) -> Iterator[Watch]:
+    """A bar in a terminal, elsewhere a plain line now and then; both tell the time left."""
+    if found:
+        console.print(f"{found} of {total} trials were on the disk already", highlight=False)
     if not console.is_terminal:
-        yield _plain(console)
+        yield _plain(console, total, found)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("runs,"),
+        TextColumn("trials,"),
         TimeRemainingColumn(compact=True),
         TextColumn("to go"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("preparing the losses", total=None)
+        task = progress.add_task("starting", total=total, completed=found)
 
-        def watch(done: int, total: int, last: Run | None) -> None:
-            what = _where(last) if last else None
-            progress.update(task, completed=done, total=total, description=what)
+        def watch(last: Trial) -> None:
+            progress.update(task, advance=1, description=_where(last))
 
         yield watch
 
 
-def _plain(console: Console) -> Watch:
-    shown: set[tuple[float, int]] = set()
+def _plain(console: Console, total: int, found: int) -> Watch:
+    begin, missing = time.monotonic(), total - found
+    console.print(f"{missing} trials to run", highlight=False)
+    done = 0
 
-    def watch(done: int, total: int, last: Run | None) -> None:
-        if last is None:
-            console.print(f"{total} runs", highlight=False)
-        elif (last.label_noise, last.seed) not in shown:
-            shown.add((last.label_noise, last.seed))
-            console.print(f"run {done} of {total}: {_where(last)}", highlight=False)
+    def watch(last: Trial) -> None:
+        nonlocal done
+        done += 1
+        if done * PARTS // missing > (done - 1) * PARTS // missing:
+            left = (time.monotonic() - begin) / done * (missing - done)
+            console.print(
+                f"trial {found + done} of {total} ({_where(last)}), about {left:.0f} s to go",
+                highlight=False,
+            )
 
     return watch
 
 
-def _where(run: Run) -> str:
-    return f"{100 * run.label_noise:g} % wrong labels, seed {run.seed}"
+def _where(trial: Trial) -> str:
+    return f"{trial.condition.key}, repeat {trial.repeat}, fold {trial.fold}"
 
 
-def show(console: Console, conditions: Sequence[Condition], settings: Settings) -> None:
+def show(console: Console, outcomes: Sequence[Outcome], task: str) -> None:
     """Print a table and a verdict for each condition."""
-    for condition in conditions:
+    for outcome in outcomes:
         console.print()
-        console.print(table(condition))
-        console.print(Text(verdict(condition, settings.seeds)))
-    reach = (
-        "± reaches to the ends of the 95 % interval over the seeds; " if settings.seeds > 1 else ""
-    )
+        console.print(table(outcome, task))
+        console.print(Text(verdict(outcome)))
+        console.print(
+            Text(f"Decided by {METRICS[outcome.metric].label}: {outcome.reason}.", style="dim")
+        )
     console.print()
     console.print(
         Text(
-            f"{reach}● cannot be told from the best (paired t-tests, Holm over all pairs).",
+            "± reaches to the ends of the 95 % interval over the folds, corrected for rows that "
+            "folds share; ● cannot be told from the best (corrected paired t-tests, Holm over all "
+            "pairs).",
             style="dim",
         )
     )
 
 
-def table(condition: Condition) -> Table:
+def table(outcome: Outcome, task: str) -> Table:
     """The table of one condition."""
-    made = Table(
-        title=condition.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
-    )
+    beside = [name for name in BESIDE[task] if name != outcome.metric][:3]
+    made = Table(title=outcome.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     made.add_column("", no_wrap=True)
     made.add_column("loss")
-    for head in ("accuracy, %", "vs baseline", "macro-F1", "log-loss", "s/run"):
-        made.add_column(head, justify="right", no_wrap=True)
-    for row in condition.rows:
-        best = row.candidate.spec in condition.best
-        made.add_row("●" if best else "", *_cells(row, row is condition.rows[0]))
+    for head in (_head(outcome.metric), "vs baseline", *(_head(name) for name in beside)):
+        made.add_column(head, justify="right")
+    for row in outcome.rows:
+        best = row.candidate.spec in outcome.best
+        cells = _cells(row, row is outcome.rows[0], outcome.metric, beside)
+        made.add_row("●" if best else "", row.candidate.label, *cells)
     return made
 
 
-def _cells(row: Row, is_baseline: bool) -> list[str]:
-    seconds = f"{row.seconds:.2f}"
-    if row.diverged:
-        seeds = ", ".join(str(seed) for seed in row.diverged)
-        return [row.candidate.label, "diverged", f"seed {seeds}", NONE, NONE, seconds]
+def _head(name: str) -> str:
+    label = METRICS[name].label
+    return f"{label}, %" if METRICS[name].unit == "percent" else label
+
+
+def _cells(row: Row, is_baseline: bool, metric: str, beside: Sequence[str]) -> list[str]:
+    if row.failed:
+        return [row.verdict_on_failure, NONE, *(NONE for _ in beside)]
     return [
-        row.candidate.label,
-        scaled(row.accuracy),
-        "baseline" if is_baseline else scaled(row.difference, sign="+"),
-        _mean(row.macro_f1, "{:.3f}"),
-        _mean(row.log_loss, "{:.3f}"),
-        seconds,
+        scaled(row.metrics[metric], metric),
+        "baseline" if is_baseline else scaled(row.difference, metric, sign="+"),
+        *(_mean(row, name) for name in beside),
     ]
 
 
-def _mean(value: Interval | None, pattern: str) -> str:
-    return NONE if value is None else pattern.format(value.mean)
-
-
-def scaled(value: Interval | None, factor: float = 100, digits: int = 1, sign: str = "") -> str:
-    """`97.8 ± 0.6`, or a dash where there is nothing to show."""
-    if value is None:
-        return NONE
-    mean = f"{factor * value.mean:{sign}.{digits}f}".replace("-", "−")
-    if isnan(value.half_width):
-        return mean
-    return f"{mean} ± {factor * value.half_width:.{digits}f}"
+def _mean(row: Row, name: str) -> str:
+    return scaled(row.metrics.get(name), name).partition(" ± ")[0]

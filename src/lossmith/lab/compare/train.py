@@ -1,91 +1,140 @@
-"""One run: one network, one loss, one seed, one share of spoiled labels."""
+"""One network trained under one loss at one learning rate, stopped by the validation rows."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from sklearn.metrics import f1_score
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from lossmith.lab.compare.candidates import Candidate
-from lossmith.lab.compare.data import Split
-from lossmith.lab.compare.settings import Settings
+from lossmith.lab.compare.criterion import Criterion
+from lossmith.lab.compare.metrics import Judged, Metric
+from lossmith.lab.compare.models import Net
+
+BLOCK = 8192  # rows that are scored at a time, so that memory stays bounded
+SHOWN = 2000  # rows that the curves for the pictures are measured on, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows that a model sees; `template` judges scores for them."""
+
+    rows: Tensor
+    template: Judged
+
+    @property
+    def target(self) -> NDArray[np.float64] | NDArray[np.int64]:
+        """What the rows are judged against."""
+        return self.template.target
+
+    def score(self, net: Net, metric: Metric) -> float:
+        """The metric on these rows, turned so that higher is better; -inf if a score is not finite.
+
+        A metric that these rows cannot show, such as the recall of a class that is not among
+        them, is 0.
+        """
+        scores = scores_of(net, self.rows)
+        if not np.isfinite(scores).all():
+            return -np.inf
+        t = self.template
+        judged = Judged(t.task, scores, t.target, t.classes, t.rarest, t.probabilities)
+        value = metric.value(judged) or 0.0
+        return value if metric.higher else -value
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run gave; `diverged_at` is the epoch in which the loss stopped being a number."""
+class Budget:
+    """How long, in which steps, and when to give up."""
 
-    loss: str
-    label_noise: float
-    seed: int
-    test_rows: int
-    accuracy: float | None
-    macro_f1: float | None
-    log_loss: float | None
-    test_curve: tuple[float, ...]
-    fit_curve: tuple[float, ...]
-    diverged_at: int | None
-    seconds: float
+    epochs: int
+    patience: int
+    batch_size: int
 
 
-def train(
-    candidate: Candidate, split: Split, label_noise: float, seed: int, settings: Settings
-) -> Run:
-    """Train for the whole budget and judge the last network; no epoch is picked by the test set."""
-    with _own_randomness(seed):
-        network = _network(split, settings.hidden)
-    order = torch.Generator().manual_seed(seed)
-    loss = candidate.build(split.classes, settings.hidden)
-    trained = [*network.parameters(), *loss.parameters()]
-    optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a training gave: the network of its best epoch, and its curves."""
 
-    rows = len(split.train_labels)
-    test_curve: list[float] = []
-    fit_curve: list[float] = []
-    diverged_at: int | None = None
-    seconds = 0.0
-    for epoch in range(1, settings.epochs + 1):
-        begin = time.perf_counter()
-        finite = True
-        for batch in torch.randperm(rows, generator=order).split(settings.batch_size):
-            features = network[:-1](split.train_features[batch])
-            value = loss(network[-1](features), features, split.train_labels[batch])
-            optimizer.zero_grad()
+    net: Net
+    score: float | None  # the best validation score, or None if the loss diverged
+    epoch: int
+    curves: dict[str, list[float]]
+    why: str = ""
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Best score first; of equal scores the steadier curve."""
+        if self.score is None:
+            return (-np.inf, -np.inf)
+        return self.score, float(np.mean(self.curves["validation"]))
+
+
+def fit(
+    net: Net,
+    criterion: Criterion,
+    rows: Tensor,
+    target: Tensor,
+    parts: dict[str, Part],
+    rate: float,
+    budget: Budget,
+    metric: Metric,
+    order: torch.Generator,
+) -> Fit:
+    """Train on the rows, and keep the epoch that is best on parts["validation"].
+
+    A later epoch with an equal score is kept too, but only a better one prolongs the training.
+    The other parts are for the curves of the pictures; nothing is chosen by them.
+    """
+    trained = [*net.parameters(), *criterion.parameters()]
+    optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
+    curves: dict[str, list[float]] = {name: [] for name in parts}
+    best, best_epoch, better = -np.inf, 0, 0
+    kept: list[Tensor] = []
+    for epoch in range(1, budget.epochs + 1):
+        net.train()
+        total = torch.zeros((), dtype=torch.float64)
+        for batch in torch.randperm(len(rows), generator=order).split(budget.batch_size):
+            if len(batch) == 1 < budget.batch_size:
+                continue  # one row left over, from which no batch normalisation can learn
+            scores, features = net(rows[batch])
+            value = criterion(scores, features, target[batch])
+            for weights in trained:  # what zero_grad does, without its hooks
+                weights.grad = None
             value.backward()
             optimizer.step()
-            if not (finite := bool(torch.isfinite(value))):
-                break
-        seconds += time.perf_counter() - begin
-        test_scores = _scores(network, split.test_features)
-        if not finite or not bool(torch.isfinite(test_scores).all()):
-            diverged_at = epoch
+            total += value.detach()
+        net.eval()
+        scored = {name: part.score(net, metric) for name, part in parts.items()}
+        if not bool(torch.isfinite(total)) or min(scored.values()) == -np.inf:
+            return Fit(net, None, epoch, curves, f"not finite in epoch {epoch}")
+        for name, score in scored.items():
+            curves[name].append(score if metric.higher else -score)
+        if scored["validation"] >= best:
+            better = epoch if scored["validation"] > best else better
+            best, best_epoch = scored["validation"], epoch
+            kept = [value.detach().clone() for value in net.state_dict().values()]
+        if epoch - better >= budget.patience:
             break
-        test_curve.append(_accuracy(test_scores, split.test_labels))
-        fit_curve.append(_accuracy(_scores(network, split.train_features), split.train_labels))
+    net.load_state_dict(dict(zip(net.state_dict(), kept, strict=True)))
+    return Fit(net, best, best_epoch, curves)
 
-    judged = diverged_at is None
-    return Run(
-        loss=candidate.spec,
-        label_noise=label_noise,
-        seed=seed,
-        test_rows=len(split.test_labels),
-        accuracy=test_curve[-1] if judged else None,
-        macro_f1=_macro_f1(test_scores, split.test_labels) if judged else None,
-        log_loss=(
-            float(nn.functional.cross_entropy(test_scores.double(), split.test_labels))
-            if judged and candidate.gives_probabilities
-            else None
-        ),
-        test_curve=tuple(test_curve),
-        fit_curve=tuple(fit_curve),
-        diverged_at=diverged_at,
-        seconds=seconds,
-    )
+
+def scores_of(net: Net, rows: Tensor) -> NDArray[np.float64]:
+    """The scores of these rows, block by block."""
+    with torch.no_grad():
+        blocks = [net(rows[at : at + BLOCK])[0] for at in range(0, len(rows), BLOCK)]
+        return torch.cat(blocks).double().numpy()
+
+
+def features_of(net: Net, rows: Tensor) -> NDArray[np.float64]:
+    """The features of these rows."""
+    with torch.no_grad():
+        features: Tensor = net(rows)[1].flatten(1).double()
+        return features.numpy()
 
 
 @contextmanager
@@ -97,33 +146,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _own_randomness(seed: int) -> Iterator[None]:
-    """The same first weights for every loss, and the caller's random state left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
-def _network(split: Split, hidden: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(split.train_features.shape[1], hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, split.classes),
-    )
-
-
-def _scores(network: nn.Module, features: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        scores: torch.Tensor = network(features)
-    return scores
-
-
-def _accuracy(scores: torch.Tensor, labels: torch.Tensor) -> float:
-    return int((scores.argmax(1) == labels).sum()) / len(labels)
-
-
-def _macro_f1(scores: torch.Tensor, labels: torch.Tensor) -> float:
-    return float(f1_score(labels.numpy(), scores.argmax(1).numpy(), average="macro"))

@@ -1,0 +1,97 @@
+"""Independent jobs over joblib: processes of this machine, or a Dask or Ray cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from lossmith.errors import InputError
+from lossmith.lab.compare import trial
+from lossmith.lab.compare.trial import Trial, Work
+from lossmith.lab.data.dataset import Dataset
+
+BACKENDS = ("loky", "dask", "ray")
+_OPENED: dict[str, Dataset] = {}  # the data of this process, opened once
+
+
+def results(
+    work: Work,
+    dataset: Dataset,
+    trials: Sequence[Trial],
+    jobs: int,
+    backend: str = "loky",
+    cluster: str | None = None,
+) -> Iterator[tuple[Trial, dict[str, Any]]]:
+    """Run the trials, and hand out each as soon as it is finished, in any order."""
+    if backend == "loky" and (jobs == 1 or len(trials) <= 1):
+        for one in trials:
+            yield one, trial.run(work, dataset, one)
+        return
+    with ExitStack() as stack:
+        source: Dataset | str = dataset
+        if backend == "loky":
+            # Workers map the same file into memory: a million rows are there once, not per worker.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lossmith-"))
+            source = str(Path(folder) / "data")
+            joblib.dump(dataset, source)
+        stack.enter_context(_engine(backend, jobs, cluster, dataset))
+        parallel = joblib.Parallel(
+            return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
+        )
+        yield from parallel(joblib.delayed(_one)(work, source, one) for one in trials)
+
+
+def _one(work: Work, source: Dataset | str, one: Trial) -> tuple[Trial, dict[str, Any]]:
+    return one, trial.run(work, _open(source), one)
+
+
+def _open(source: Dataset | str) -> Dataset:
+    if not isinstance(source, str):
+        return source
+    if source not in _OPENED:
+        _OPENED.clear()
+        _OPENED[source] = joblib.load(source, mmap_mode="r")
+    return _OPENED[source]
+
+
+@contextmanager
+def _engine(backend: str, jobs: int, cluster: str | None, dataset: Dataset) -> Iterator[None]:
+    if backend == "loky":
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+            yield
+    elif backend == "dask":
+        client_type = _import("distributed", "dask[distributed]").Client
+        try:
+            client = client_type(cluster) if cluster else client_type(n_workers=jobs)
+        except (OSError, ValueError) as error:
+            raise InputError(f"--cluster {cluster}: no Dask scheduler answers: {error}") from None
+        with client, joblib.parallel_config("dask", client=client, scatter=[dataset]):
+            yield
+    else:
+        ray = _import("ray", "ray")
+        register = _import("ray.util.joblib", "ray").register_ray
+        started = not ray.is_initialized()
+        if started:
+            options = {"address": cluster} if cluster else {"num_cpus": jobs}
+            ray.init(**options, log_to_driver=False)
+        try:
+            register()
+            with joblib.parallel_config("ray", n_jobs=jobs):
+                yield
+        finally:
+            if started:
+                ray.shutdown()
+
+
+def _import(module: str, package: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InputError(f"this backend needs {package}: pip install '{package}'") from None

@@ -1,0 +1,112 @@
+"""What a comparison consists of, decided before the first trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lossmith.errors import InputError
+from lossmith.lab.compare import conditions, folds, models, owned
+from lossmith.lab.compare.candidates import Candidate, parse
+from lossmith.lab.compare.conditions import CLEAN, Condition
+from lossmith.lab.compare.folds import Place
+from lossmith.lab.compare.metrics import IMBALANCED, METRICS, headline
+from lossmith.lab.compare.settings import Settings
+from lossmith.lab.compare.trial import Trial, Work
+from lossmith.lab.data.builtin import SHIPPED
+from lossmith.lab.data.dataset import Dataset
+
+# What a built-in data set shows besides itself; a person's own data are taken as they are.
+SHOWN = {
+    "classification": Condition("label_noise", 0.4),
+    "binary": Condition("label_noise", 0.4),
+    "regression": Condition("outliers", 0.1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The work, its candidates, and why each condition is decided by its metric."""
+
+    work: Work
+    dataset: Dataset
+    candidates: list[Candidate]
+    reasons: dict[str, str]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial; the losses are the inner loop, so that they share the arrays of a fold."""
+        settings = self.work.settings
+        return [
+            Trial(condition, candidate.spec, place, repeat, fold)
+            for condition in settings.conditions
+            for repeat in range(settings.repeats)
+            for fold in range(settings.folds)
+            for place, candidate in enumerate(self.candidates)
+        ]
+
+
+def resolve(settings: Settings, dataset: Dataset) -> Plan:
+    """Fill in what was left open, and refuse what cannot be run."""
+    task = dataset.task
+    _enough_rows(settings, dataset)
+    shown = (CLEAN, SHOWN[task]) if dataset.name in SHIPPED else (CLEAN,)
+    asked = settings.conditions or shown
+    conditions.suited(asked, task)
+    own = None if settings.losses_from is None else owned.text_of(settings.losses_from)
+    mine = owned.losses(own, settings.losses_from or "") if own is not None else None
+    candidates = parse(settings.losses, task, mine)
+    ratios = {c.key: folds.class_ratio(dataset, settings, c) for c in asked}
+    features = _features(settings, dataset, asked[0])
+    if not settings.losses:
+        candidates = [c for c in candidates if features or not c.extra("center")]
+        if max(ratios.values()) > IMBALANCED:
+            candidates[1:1] = parse([f"{candidates[0].name}:balanced=1"], task)[1:]
+    for candidate in candidates:
+        if candidate.extra("center") and not features:
+            raise InputError(
+                f"{candidate.spec}: --model {settings.model} has no hidden features for a center "
+                "loss: use mlp, cnn, or a torch.nn.Sequential that ends in its head"
+            )
+    chosen = {key: headline(task, ratio) for key, ratio in ratios.items()}
+    if settings.metric is not None:
+        _suits(settings.metric, task, candidates)
+        chosen = dict.fromkeys(chosen, (settings.metric, "chosen by --metric"))
+    specs = tuple(candidate.spec for candidate in candidates)
+    full = replace(settings, losses=specs, conditions=asked)
+    work = Work(full, task, own, tuple((key, name) for key, (name, _) in chosen.items()))
+    return Plan(work, dataset, candidates, {key: why for key, (_, why) in chosen.items()})
+
+
+def _features(settings: Settings, dataset: Dataset, condition: Condition) -> int:
+    """How many hidden features the model has on these data; whatever does not fit is said here."""
+    rows = folds.rowset(dataset, settings, Place(condition, 0, 0))
+    outputs = len(dataset.classes) if dataset.task == "classification" else 1
+    shape = tuple(rows.rows.shape[1:])
+    if settings.model == "cnn":
+        models.build(settings.model, shape, outputs, settings.hidden)
+    return models.hidden_features(settings.model, shape, outputs, settings.hidden)
+
+
+def _enough_rows(settings: Settings, dataset: Dataset) -> None:
+    if dataset.task == "regression":
+        least = 2 * settings.folds
+        if dataset.rows < least:
+            raise InputError(
+                f"{dataset.name} has {dataset.rows} rows, and {settings.folds} folds need {least}"
+            )
+        if float(dataset.target.std()) == 0:
+            raise InputError(f"{dataset.name}: the target is the same in every row")
+        return
+    dataset.require_members(settings.folds)
+
+
+def _suits(name: str, task: str, candidates: list[Candidate]) -> None:
+    there = [key for key, metric in METRICS.items() if task in metric.tasks]
+    if name not in there:
+        raise InputError(f"--metric {name}: for {task} there are {', '.join(there)}")
+    without = [c.spec for c in candidates if not c.gives_probabilities]
+    if METRICS[name].probabilities and without:
+        raise InputError(
+            f"--metric {name} needs probabilities, which {without[0]} does not train: "
+            "leave it out with --losses"
+        )

@@ -1,0 +1,186 @@
+"""One trial: one loss on one fold of one repeat under one condition, tuned and judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lossmith.lab.compare import folds, models, owned
+from lossmith.lab.compare.candidates import Candidate, parse
+from lossmith.lab.compare.conditions import Condition
+from lossmith.lab.compare.folds import Place, Rowset
+from lossmith.lab.compare.metrics import METRICS, Judged, calibration, judge
+from lossmith.lab.compare.settings import Settings
+from lossmith.lab.compare.train import Budget, Fit, features_of, fit, one_thread, scores_of
+from lossmith.lab.data.dataset import Dataset
+
+EMBEDDED = 400  # rows of the picture of the features
+QUANTILES = tuple(np.linspace(0, 1, 41).tolist())  # of the residuals, for their picture
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every trial of a comparison shares; it travels to the workers."""
+
+    settings: Settings  # nothing left open
+    task: str
+    own: str | None = None  # the text of the person's file of losses
+    metrics: tuple[tuple[str, str], ...] = ()  # condition key → the metric that decides there
+
+    def candidates(self) -> list[Candidate]:
+        """The losses, read again: formulas and kernels do not travel."""
+        mine = None
+        if self.own is not None and self.settings.losses_from is not None:
+            mine = owned.losses(self.own, self.settings.losses_from)
+        return parse(self.settings.losses, self.task, mine)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Which one."""
+
+    condition: Condition
+    loss: str
+    place: int  # of the loss among the candidates
+    repeat: int
+    fold: int
+
+    @property
+    def key(self) -> str:
+        """Its name on the disk."""
+        return f"{self.condition.key}-r{self.repeat}-f{self.fold}-l{self.place}"
+
+
+def run(work: Work, dataset: Dataset, trial: Trial) -> dict[str, Any]:
+    """Tune, train and judge; whatever goes wrong inside the loss is a result that says so."""
+    begin = time.perf_counter()
+    candidate = next(c for c in work.candidates() if c.spec == trial.loss)
+    result: dict[str, Any] = {
+        "condition": trial.condition.key,
+        "loss": trial.loss,
+        "repeat": trial.repeat,
+        "fold": trial.fold,
+        "status": "done",
+        "why": "",
+    }
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        fits = _tuned(work, dataset, trial, candidate)
+    rate = _best(fits)
+    chosen = fits[rate]
+    result |= {
+        "learning_rate": rate,
+        "tuning": [{"rate": r, "score": _mean([f.score for f in own])} for r, own in fits.items()],
+        "epoch": chosen[0].epoch,
+    }
+    if _mean([f.score for f in chosen]) is None:
+        why = next(f.why for f in chosen if f.score is None)
+        result |= {"status": "diverged", "why": why}
+    else:
+        rows = folds.rowset(
+            dataset, work.settings, Place(trial.condition, trial.repeat, trial.fold)
+        )
+        with one_thread():
+            result |= _judged(chosen[0], rows, candidate, trial)
+    result["seconds"] = time.perf_counter() - begin
+    return result
+
+
+def _tuned(
+    work: Work, dataset: Dataset, trial: Trial, candidate: Candidate
+) -> dict[float, list[Fit]]:
+    """Train at each learning rate on each inner split, the first split last.
+
+    The same first weights and the same batches for every loss and every rate.
+    """
+    settings = work.settings
+    metric = METRICS[dict(work.metrics)[trial.condition.key]]
+    outputs = len(dataset.classes) if dataset.task == "classification" else 1
+    fits: dict[float, list[Fit]] = {rate: [] for rate in settings.learning_rates}
+    for group in reversed(range(settings.inner_folds)):
+        place = Place(trial.condition, trial.repeat, trial.fold, group)
+        rows = folds.rowset(dataset, settings, place)
+        shape = tuple(rows.rows.shape[1:])
+        features = models.hidden_features(settings.model, shape, outputs, settings.hidden)
+        parts = rows.judged_for(candidate.gives_probabilities)
+        size = folds.batch_size(settings, len(rows.rows))
+        budget = Budget(settings.epochs, settings.patience, size)
+        luck = [settings.seed, trial.repeat, trial.fold, group, int(candidate.extra("seed"))]
+        weights, batches = np.random.SeedSequence(luck).generate_state(2)
+        for rate in settings.learning_rates:
+            torch.manual_seed(int(weights))
+            net = models.build(settings.model, shape, outputs, settings.hidden)
+            criterion = candidate.build(len(dataset.classes), features, rows.class_weight)
+            order = torch.Generator().manual_seed(int(batches))
+            try:
+                made = fit(
+                    net, criterion, rows.rows, rows.target, parts, rate, budget, metric, order
+                )
+            except Exception as error:
+                if candidate.record is not None:
+                    raise
+                made = Fit(net, None, 0, {}, f"{type(error).__name__}: {error}")  # a person's own
+            fits[rate].insert(0, made)
+    return fits
+
+
+def _best(fits: dict[float, list[Fit]]) -> float:
+    """The rate with the best mean validation score; of equals the steadier, then the smaller."""
+
+    def rank(rate: float) -> tuple[float, float, float]:
+        scores, steady = zip(*(f.rank for f in fits[rate]), strict=True)
+        return float(np.mean(scores)), float(np.mean(steady)), -rate
+
+    return max(fits, key=rank)
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    there = [score for score in scores if score is not None]
+    return float(np.mean(there)) if len(there) == len(scores) else None
+
+
+def _judged(chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial) -> dict[str, Any]:
+    scores = scores_of(chosen.net, rows.test) * rows.unit + rows.origin
+    if not np.isfinite(scores).all():
+        return {"status": "diverged", "why": "the score of a test row is not finite"}
+    task = candidate.task
+    classes = len(rows.class_weight) if rows.class_weight is not None else 0
+    judged = Judged(task, scores, rows.truth, classes, rows.rarest, candidate.gives_probabilities)
+    curves = {
+        name: [round(value * rows.unit, 6) for value in values]
+        for name, values in chosen.curves.items()
+    }
+    found: dict[str, Any] = {"metrics": judge(judged), "curves": curves}
+    if task == "regression":
+        residuals = np.quantile(scores - judged.target, QUANTILES)
+        return found | {"residuals": [float(f"{value:.6g}") for value in residuals]}
+    found["confusion"] = judged.confusion.tolist()
+    if judged.probabilities:
+        found["calibration"] = calibration(judged)
+    if trial.repeat == trial.fold == 0:
+        found["embedding"] = _embedding(chosen, rows)
+    return found
+
+
+def _embedding(chosen: Fit, rows: Rowset) -> dict[str, Any]:
+    """The features of some test rows along their two widest directions, with their classes."""
+    some = rows.test[:EMBEDDED]
+    features = features_of(chosen.net, some)
+    centred = features - features.mean(0)
+    _, widths, directions = np.linalg.svd(centred, full_matrices=False)
+    if len(widths) < 2:
+        return {}
+    # A direction has no sign of its own: the largest part points up.
+    axes = (
+        directions[:2] * np.sign(directions[:2][[0, 1], np.abs(directions[:2]).argmax(1)])[:, None]
+    )
+    points = centred @ axes.T
+    return {
+        "points": [[float(f"{x:.4g}"), float(f"{y:.4g}")] for x, y in points],
+        "classes": rows.truth[:EMBEDDED].tolist(),
+        "share": float((widths[:2] ** 2).sum() / max((widths**2).sum(), 1e-300)),
+    }
