@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from lossmith.errors import InputError
-from lossmith.lab.data import files
+from lossmith.lab.data import files, ipc
 from lossmith.lab.data.load import load
 
 GOOD = pd.DataFrame({"a": [1.5, 2.5, 0.5, 9.0], "y": [0, 1, 0, 1]})
@@ -357,3 +358,23 @@ def test_a_class_smaller_than_the_folds() -> None:
     dataset.require_members(1)
     with pytest.raises(InputError, match=r"too few rows for 5 folds in class 'q' \(2\), 'r' \(1\)"):
         dataset.require_members(5)
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_the_size_of_an_arrow_file_is_known_before_it_is_unpacked(compression: str | None) -> None:
+    rows = 50_000
+    texts = pa.array(np.random.default_rng(0).choice(["x", "yy", "zzz"], rows))
+    table = pa.table(
+        {
+            "zeros": np.zeros(rows),
+            "codes": texts.dictionary_encode(),
+            "text": texts,
+            "gaps": pa.array([None if i % 3 else i for i in range(rows)]),
+        }
+    )
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_file("t.arrow", table.schema, options=options) as file:
+        file.write_table(table, max_chunksize=20_000)
+    with pa.OSFile("t.arrow") as source:
+        source.seek(8)
+        assert sum(ipc.sizes(source)) == pytest.approx(table.nbytes, rel=1e-3)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from lossmith.errors import InputError
-from lossmith.lab.data import files
+from lossmith.lab.data import files, ipc
 from lossmith.lab.data.files import reason
 
 
@@ -37,34 +37,36 @@ def read_parquet(path: Path) -> tuple[pa.Table, list[str]]:
     return table, []
 
 
+_BEFORE_MESSAGES = 8  # an Arrow file is its sign, the messages, and an index of them
+
+
 def read_arrow(path: Path) -> tuple[pa.Table, list[str]]:
-    """Read an Arrow IPC file, which Feather is, batch by batch."""
+    """Read an Arrow IPC file, which Feather is, once its messages' sizes are known to fit.
+
+    The messages are read in their order, as they were counted; the index only tells how many
+    there should be.
+    """
     start = files.head(path)
     files.require_content(path, start, "Arrow")
+    files.require_size(path, path.stat().st_size)
     with _whole(path, "Arrow"), pa.OSFile(str(path)) as source:
-        _count(path, source)
-        reader = pa.ipc.open_file(source)
-        batches, size = [], 0
-        for i in range(reader.num_record_batches):
-            batches.append(reader.get_batch(i))
-            size += batches[-1].nbytes
-            files.require_size(path, size, "the table")
-        table = pa.Table.from_batches(batches, reader.schema)
+        batches = pa.ipc.open_file(source).num_record_batches
+        source.seek(_BEFORE_MESSAGES)
+        size = 0
+        for more in ipc.sizes(source):
+            size += more
+            files.require_size(path, size, "the table that it declares")
+        source.seek(_BEFORE_MESSAGES)
+        table = _batches(pa.ipc.open_stream(source), batches)
         table.validate(full=True)
     return table, []
 
 
-def _count(path: Path, source: pa.NativeFile) -> None:
-    """Refuse by the number of cells, reading no column: a batch may be compressed."""
-    options = pa.ipc.IpcReadOptions(included_fields=[0])
-    columns = len(pa.ipc.open_file(source).schema)
-    if not columns:
-        raise InputError(f"{path}: the table has no columns")
-    reader = pa.ipc.open_file(source, options=options)
-    rows = 0
-    for i in range(reader.num_record_batches):
-        rows += reader.get_batch(i).num_rows
-        files.require_size(path, 8 * rows * columns, "the table that it declares")
+def _batches(reader: pa.RecordBatchStreamReader, expected: int) -> pa.Table:
+    found = list(reader)
+    if len(found) != expected:
+        raise ValueError(f"{len(found)} of {expected} batches")
+    return pa.Table.from_batches(found, reader.schema)
 
 
 @contextmanager

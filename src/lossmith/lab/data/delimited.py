@@ -33,11 +33,11 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
         start = next(files.gunzipped(path), b"")[: files.HEAD]
     files.require_content(path, start, "")
     files.require_size(path, path.stat().st_size)
-    breaks = _breaks_inside(path, packed)
     text, whole = _text(path, start)
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
     delimiter, notes = _delimiter(path, text, tabs=suffix in {".tsv", ".tab"})
     _header(path, text, whole, delimiter)
+    breaks = _breaks_inside(path, packed, delimiter)
     point = _decimal_point(path, text, delimiter)
     if point == ",":
         notes.append("Numbers are written with a decimal comma.")
@@ -58,23 +58,22 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
     return table, notes
 
 
-def _breaks_inside(path: Path, packed: bool) -> bool:
-    """Whether a cell may hold the end of a line; a packed file's size is checked on the way.
+def _breaks_inside(path: Path, packed: bool, delimiter: str) -> bool:
+    """Whether a cell may hold the end of a line; the file's cells are counted on the way.
 
     Only where the double quotes so far are odd in number can it; without such an end the file is
-    read in half the time.
+    read in half the time. A cell of one digit takes eight bytes once it is a number.
     """
-    pieces = files.gunzipped(path) if packed else files.pieces(path)
-    found, odd = False, 0
-    for piece in pieces:
+    found, odd, cells = False, 0, 0
+    for piece in files.gunzipped(path) if packed else files.pieces(path):
+        cells += piece.count(delimiter.encode()) + piece.count(b"\n")
+        files.require_size(path, 8 * cells, "its cells")
         if b'"' not in piece and not odd:
             continue
         data = np.frombuffer(piece, np.uint8)
         parity = np.bitwise_xor.accumulate((data == ord('"')).view(np.uint8)) ^ odd
         found = found or bool((parity[(data == 10) | (data == 13)]).any())
         odd = int(parity[-1])
-        if found and not packed:
-            break
     return found
 
 

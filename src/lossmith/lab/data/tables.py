@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from lossmith.errors import InputError
-from lossmith.lab.data import columnar, columns, delimited, target
+from lossmith.lab.data import columnar, columns, delimited, files, target
 from lossmith.lab.data.dataset import Dataset, Task
 from lossmith.lab.data.files import Where, quote
 
@@ -36,6 +36,7 @@ def load(path: Path, ending: str, wanted: str | None, task: Task | None) -> Data
     table, notes = reader(path)
     if not table.num_rows:
         raise InputError(f"{path}: there are names of columns but no rows")
+    files.require_size(path, 8 * table.num_rows * table.num_columns, "its cells")
     raw = _named(table, where)
     del table
     name = target.choose(list(raw), wanted, where)
