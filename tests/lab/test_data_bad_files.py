@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from lossmith.errors import InputError
+from lossmith.lab.cli import main
 from lossmith.lab.data import files, ipc
 from lossmith.lab.data.load import load
 
@@ -55,8 +56,14 @@ TEXTS: dict[str, tuple[bytes | str, str]] = {
     "blank": ("\n\n", "one column only"),
     "no rows": ("a,y\n", "no rows"),
     "one column": ("y\n1\n0\n", "one column only"),
-    "ragged, short": ("a,y\n1,2\n3\n", "row 3 (the header is row 1) has 1 cells"),
-    "ragged, long": ("a,y\n1,2\n3,4\n5,6,7\n", "row 4 (the header is row 1) has 3 cells"),
+    "ragged, short": (
+        "a,y\n1,2\n3\n",
+        "row 3 (the header is row 1) is of length 1, and the header of 2",
+    ),
+    "ragged, long": (
+        "a,y\n1,2\n3,4\n5,6,7\n",
+        "row 4 (the header is row 1) is of length 3, and the header of 2",
+    ),
     "open quote": ('a,y\n"x,1\nz,2\n', "row 2"),
     "latin, soon": ("a,y\n1,0\nmünchen,1\n".encode("latin1"), "line 3 is not UTF-8"),
     "latin, late": (b"a,y\n" + b"x,1\n" * 30000 + b"m\xfc,2\n", "row 30002"),
@@ -378,3 +385,19 @@ def test_the_size_of_an_arrow_file_is_known_before_it_is_unpacked(compression: s
     with pa.OSFile("t.arrow") as source:
         source.seek(8)
         assert sum(ipc.sizes(source)) == pytest.approx(table.nbytes, rel=1e-3)
+
+
+@pytest.mark.parametrize("what", ["ragged, short", "latin, late", "infinite", "one class"])
+def test_the_command_says_one_line_and_leaves_nothing(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, says = TEXTS[what]
+    Path("bad.csv").write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", "bad.csv", "--target", "y"])
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in Path().iterdir()] == ["bad.csv"]

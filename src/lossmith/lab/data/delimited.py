@@ -67,7 +67,7 @@ def _breaks_inside(path: Path, packed: bool, delimiter: str) -> bool:
     found, odd, cells = False, 0, 0
     for piece in files.gunzipped(path) if packed else files.pieces(path):
         cells += piece.count(delimiter.encode()) + piece.count(b"\n")
-        files.require_size(path, 8 * cells, "its cells")
+        files.require_size(path, 8 * cells, "its cells, or the first of them,")
         if b'"' not in piece and not odd:
             continue
         data = np.frombuffer(piece, np.uint8)
@@ -159,7 +159,7 @@ def _parsed(path: Path, parse: Callable[[bool], Any]) -> pa.Table:
         if found := _RAGGED.search(str(error)):
             row, wanted, got = found.groups()
             raise InputError(
-                f"{path}: row {row} (the header is row 1) has {got} cells where the header has "
+                f"{path}: row {row} (the header is row 1) is of length {got}, and the header of "
                 f"{wanted}: mend the row, or quote cells that hold the delimiter"
             ) from error
         raise InputError(f"{path}: not a text table that can be read: {reason(error)}") from error
