@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lossmith.lab.compare.command:compare",
         "Train one network under several losses and say which suits the data.",
     ),
+    "claims": (
+        "lossmith.lab.claims.command:claims",
+        "Try fifteen claims of two articles about losses on real data, and judge them.",
+    ),
     "bench": (
         "lossmith.lab.bench.command:bench",
         "Measure every loss next to torch's own, eager torch and torch.compile.",

@@ -1,0 +1,1 @@
+"""What the articles say about losses, each claim tried on real data."""

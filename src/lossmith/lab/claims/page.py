@@ -1,0 +1,73 @@
+"""The page of claims: everything inside, nothing from the network."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lossmith.lab.claims.claim import RULE, Claim, Result, Verdict
+
+PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn")
+MARKS = {Verdict.HOLDS: "●", Verdict.IN_PART: "◐", Verdict.NOT: "○"}
+
+
+def as_data(
+    claims: Sequence[Claim],
+    results: Mapping[str, Result],
+    seeds: int,
+    quick: bool,
+    seconds: float,
+) -> dict[str, Any]:
+    """Everything; whatever the clock decides is called `seconds`, the rest is repeatable."""
+    words = ["lossmith claims", *(f"--only {c.name}" for c in claims if len(claims) < 15)]
+    words += ["--quick"] if quick else []
+    return {
+        "format": 1,
+        "command": " ".join([*words, f"--seeds {seeds}"]),
+        "environment": _environment(),
+        "claims": [results[claim.name].as_data(claim) for claim in claims],
+        "seconds": round(seconds, 1),
+    }
+
+
+def html(claims: Sequence[Claim], results: Mapping[str, Result], data: dict[str, Any]) -> str:
+    """The page."""
+    engine = Environment(
+        loader=PackageLoader("lossmith.lab.claims", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    engine.filters["unbroken"] = _unbroken
+    counted = Counter(results[claim.name].verdict for claim in claims)
+    rows = [(claim, results[claim.name], MARKS[results[claim.name].verdict]) for claim in claims]
+    return engine.get_template("template.html").render(
+        rows=rows,
+        counted=[(verdict, MARKS[verdict], counted[verdict]) for verdict in Verdict],
+        rule=RULE,
+        data=data,
+    )
+
+
+def _environment() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    found["machine"] = f"{platform.system()} {platform.machine()}, one thread per claim"
+    return found
+
+
+def _unbroken(text: str) -> str:
+    """No line ends inside `97.8 %`, `[1, 2]` or `λ = 1`."""
+    text = re.sub(r"(?<=\d), (?=[−\d][\d.]*[ \d%e−]*\])", ",\N{NO-BREAK SPACE}", text)
+    return re.sub(r" (?=[%=>≥])|(?<=[=>≥]) ", "\N{NO-BREAK SPACE}", text)
