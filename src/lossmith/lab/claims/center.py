@@ -35,7 +35,7 @@ def run(budget: Budget) -> Evidence:
     accuracy: dict[float, list[float]] = {weight: [] for weight in WEIGHTS}
     gain: dict[int, list[float]] = {2: [], 32: []}
     panels: list[tuple[float, Tensor, Tensor, Tensor]] = []
-    epochs = budget.pick(60, 12)
+    epochs = budget.pick(60, 8)
     for seed in budget.seeds:
         data = samples.classes("digits", seed)
         x, labels = network.tensors(data.x, data.labels)

@@ -78,7 +78,7 @@ def written(value: float, unit: str = "") -> str:
         return text
     number = 100 * value if unit == SHARES else value
     size = abs(number)
-    if number == 0:
+    if number == 0 or (unit == SHARES and size < 1e-9):  # sums of shares leave dust
         text = "0"
     elif size < 1e-3 or size >= 1e6:
         text = f"{number:.1e}"

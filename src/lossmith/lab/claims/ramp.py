@@ -48,9 +48,10 @@ def run(budget: Budget) -> Evidence:
             _figure(found, shares),
         ],
         [
-            f"{numbers[f'flips_{key}'].label}: {numbers[f'flips_{key}']}. "
-            f"{numbers[f'outliers_{key}'].label}: {numbers[f'outliers_{key}']}."
-            for key in SETS
+            f"{title[0].upper()}{title[1:]}: the test accuracy of ramp minus that of hinge is "
+            f"{numbers[f'flips_{key}']} with flipped labels, {numbers[f'outliers_{key}']} with "
+            f"outliers, {numbers[f'clean_{key}']} with neither."
+            for key, (title, _, _) in SETS.items()
         ],
     )
 

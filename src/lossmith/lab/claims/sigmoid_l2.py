@@ -20,7 +20,7 @@ CLOSE = 0.01  # ends whose loss is less than this above the best are the same en
 
 def run(budget: Budget) -> Evidence:
     """The formulas, then the same question asked of a model's weights on real data."""
-    starts, lines = budget.pick(20, 6), budget.pick(300, 100)
+    starts, lines = budget.pick(20, 5), budget.pick(300, 100)
     broken: dict[str, list[float]] = {name: [] for name in NAMES}
     stuck: dict[str, list[float]] = {name: [] for name in NAMES}
     shown: dict[str, Array] = {}
@@ -103,7 +103,7 @@ def _bent_down(name: str, x: Array, y: Array, lines: int, stream: np.random.Gene
 def _end(name: str, x: Array, y: Array, stream: np.random.Generator) -> float:
     """The loss where quasi-Newton descent ends, from random weights."""
     target, loss = torch.tensor(y), getattr(lossmith, name)
-    start: Array = stream.normal(scale=3.0, size=x.shape[1])
+    start = 3.0 * stream.normal(size=x.shape[1:])
     w = linear.descend(lambda z: loss(z, target), x, start=start, steps=300)
     return float(_loss(name, x, y)(w))
 

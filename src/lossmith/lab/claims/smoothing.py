@@ -16,7 +16,7 @@ from lossmith.lab.claims.measure import over_seeds
 
 LOSSES: dict[str, Any] = {"l1": lossmith.l1, "smooth_l1": lossmith.smooth_l1, "l2": lossmith.l2}
 TITLES = {"l1": "L1", "smooth_l1": "smooth L1", "l2": "L2"}
-RATES = tuple(10.0**power for power in np.arange(-5, 0.51, 0.5))
+RATES = tuple(10.0**power for power in np.arange(-5, 1.0, 1.0))
 
 
 def run(budget: Budget) -> Evidence:

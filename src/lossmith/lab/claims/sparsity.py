@@ -22,7 +22,7 @@ def run(budget: Budget) -> Evidence:
     zeros_l1, zeros_l2, real, decoys = [], [], [], []
     sizes: dict[str, list[float]] = {"plain": [], "l1": [], "l2": []}
     right: dict[str, list[float]] = {"plain": [], "l1": [], "l2": []}
-    epochs = budget.pick(40, 10)
+    epochs = budget.pick(40, 6)
     for seed in budget.seeds:
         data = samples.diabetes(seed)
         x = with_decoys(data.x, seed)

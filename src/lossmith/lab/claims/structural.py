@@ -54,7 +54,7 @@ def run(budget: Budget) -> Evidence:
         numbers,
         [_figure(numbers)],
         [
-            f"{title}: with {SMALL} rows the penalty saves {numbers[f'{key}_error_gain_{SMALL}']} "
+            f"{title[0].upper()}{title[1:]}: with {SMALL} rows the penalty saves {numbers[f'{key}_error_gain_{SMALL}']} "
             f"of test error, with {LARGE} rows {numbers[f'{key}_error_gain_{LARGE}']}."
             for key, title in SETS.items()
         ],
@@ -178,8 +178,12 @@ CLAIM = Claim(
             lambda n: all(n[f"{key}_error_gain_{SMALL}"].low > 0 for key in SETS),
         ),
         Part(
-            f"it does no harm with {LARGE} rows: no interval of its saving lies below 0",
-            lambda n: all(n[f"{key}_error_gain_{LARGE}"].high >= 0 for key in SETS),
+            f"it does no harm with {LARGE} rows: it costs less than a point of accuracy, and less "
+            "than 0.02 standard deviations (lower ends)",
+            lambda n: (
+                n[f"cancer_error_gain_{LARGE}"].low > -0.01
+                and n[f"diabetes_error_gain_{LARGE}"].low > -0.02
+            ),
         ),
     ),
     run=run,
