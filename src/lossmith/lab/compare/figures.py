@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from lossmith.lab.compare import paint
+from lossmith.lab.compare.trials import Data, done
+from lossmith.lab.page import drawing
+from lossmith.lab.page.drawing import Picture
 
-Data = Mapping[str, Any]
 TALLEST = 5.0  # the loss axis ends here: an exponential would flatten all others
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawing and the words under it."""
-
-    drawing: Markup
-    caption: str
 
 
 def intervals(record: Data, condition: Data, name: str) -> Picture:
@@ -33,7 +23,7 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
         for place, row in enumerate(condition["rows"])
         if row["metrics"].get(metric) is not None
     ]
-    figure, axes = paint.blank(height=0.6 + 0.42 * max(len(shown), 1))
+    figure, (axes,) = drawing.panels(height=drawing.height(len(shown)))
     spoken: list[str] = []
     for height, (place, row, value) in enumerate(reversed(shown)):
         label = record["candidates"][place]["label"]
@@ -42,22 +32,25 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
             factor * value["mean"],
             height,
             xerr=factor * (high - value["mean"]),
-            color=paint.hue(place),
+            color=drawing.hue(place),
             marker="o",
             markersize=7,
-            markerfacecolor=paint.hue(place) if row["among_best"] else "none",
+            markerfacecolor=drawing.hue(place) if row["among_best"] else "none",
             markeredgewidth=1.8,
             elinewidth=1.8,
         )
-        axes.text(0.0, height + 0.26, label, transform=axes.get_yaxis_transform(), color=paint.INK)
+        axes.text(
+            0.0, height + 0.26, label, transform=axes.get_yaxis_transform(), color=drawing.INK
+        )
         spoken.insert(0, f"{label} {factor * value['mean']:.4g}")
     axes.set(ylim=(-0.5, len(shown) - 0.25), yticks=[], xlabel=head)
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.spines["left"].set_visible(False)
-    description = f"{head}, {condition['title'].lower()}: {'; '.join(spoken)}."
+    title = f"Mean {head} and interval, {condition['title'].lower()}"
     return Picture(
-        paint.svg(figure, name, description),
+        "Mean and interval",
+        drawing.svg(figure, name, title, f"{title}. {'; '.join(spoken)}."),
         "Mean and corrected 95 % interval over the folds; "
         "a filled dot cannot be told from the best.",
     )
@@ -81,16 +74,11 @@ def learning(record: Data, condition: Data, name: str) -> list[Picture]:
 
 def _curves(record: Data, condition: Data, part: str, name: str, caption: str) -> Picture:
     factor, head = _axis(record, condition["metric"])
-    figure, axes = paint.blank()
+    figure, (axes,) = drawing.panels(height=drawing.height(len(condition["rows"])))
     spoken, seen = [], []
     for place, candidate in enumerate(record["candidates"]):
-        curves = [
-            trial["curves"][part]
-            for trial in record["trials"]
-            if trial["condition"] == condition["key"]
-            and trial["loss"] == candidate["spec"]
-            and trial["status"] == "done"
-        ]
+        found = done(record, condition, candidate["spec"], "curves")
+        curves = [trial["curves"][part] for trial in found]
         if not curves:
             continue
         # Trainings stop at different epochs: each stays where it stopped.
@@ -100,8 +88,8 @@ def _curves(record: Data, condition: Data, part: str, name: str, caption: str) -
         axes.plot(
             np.arange(1, length + 1),
             factor * mean,
-            color=paint.hue(place),
-            linestyle=paint.dash(place),
+            color=drawing.hue(place),
+            linestyle=drawing.dash(place),
             linewidth=2.2 if place == 0 else 1.7,
             zorder=3 - place / len(record["candidates"]),
         )
@@ -114,7 +102,8 @@ def _curves(record: Data, condition: Data, part: str, name: str, caption: str) -
         axes.set_ylim(low - room, high + room)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     title = f"Learning curves, {condition['title'].lower()}, {part} rows"
-    return Picture(paint.svg(figure, name, f"{title}. {'; '.join(spoken)}."), caption)
+    text = drawing.svg(figure, name, title, f"{title}. {'; '.join(spoken)}.")
+    return Picture(f"Learning: {part.replace('train', 'training')} rows", text, caption)
 
 
 def _axis(record: Data, metric: str) -> tuple[float, str]:
@@ -145,7 +134,7 @@ def losses(candidates: Sequence[Data]) -> list[Picture]:
         ("value", "Loss", f"The loss of one example. {captions[axis]}"),
         ("pull", "Pull", f"The pull (minus the slope): how hard it moves the model. {pulls[axis]}"),
     ):
-        figure, axes = paint.blank(5.4, 3.3)
+        figure, (axes,) = drawing.panels(width=5.4, height=3.3)
         tops, bottoms = [], []
         for place, candidate in drawn:
             curve = candidate["curve"]
@@ -153,8 +142,8 @@ def losses(candidates: Sequence[Data]) -> list[Picture]:
             axes.plot(
                 curve["u"],
                 values,
-                color=paint.hue(place),
-                linestyle=paint.dash(place),
+                color=drawing.hue(place),
+                linestyle=drawing.dash(place),
                 linewidth=2.4 if place == 0 else 2.0,
                 zorder=3 - place / len(candidates),
             )
@@ -164,6 +153,7 @@ def losses(candidates: Sequence[Data]) -> list[Picture]:
         room = 0.04 * (high - low)
         axes.set(xlabel=words, ylabel=head.lower(), ylim=(low - room, high + room))
         axes.margins(x=0)
-        text = f"{head} over the {words}: {names}."
-        made.append(Picture(paint.svg(figure, f"loss-{key}", text), caption))
+        title = f"{head} over the {words}"
+        text = drawing.svg(figure, f"loss-{key}", title, f"{title}: {names}.")
+        made.append(Picture(head, text, caption))
     return made

@@ -2,51 +2,51 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from lossmith.lab.compare import figures
-from lossmith.lab.compare.paint import HUES
+from lossmith.lab.compare import confusion, figures, insight
 from lossmith.lab.compare.statistics import Interval
 from lossmith.lab.compare.words import scaled
-
-DASHES = ("none", "7 2.2", "1.7 2", "8.4 2.2 1.7 2.2")  # as paint.dash, for the key
+from lossmith.lab.page import drawing
+from lossmith.lab.page.drawing import Picture
+from lossmith.lab.page.render import environment
 
 
 def page(record: Mapping[str, Any]) -> str:
     """The report as HTML. `record` is what `record.as_data` gives and `--json` writes."""
-    engine = Environment(
-        loader=PackageLoader("lossmith.lab.compare", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    engine = environment("lossmith.lab.compare")
     engine.filters["scaled"] = _scaled
-    engine.filters["unbroken"] = _unbroken
-    key = [
-        {**candidate, "hue": place % HUES, "dash": DASHES[place % len(DASHES)]}
-        for place, candidate in enumerate(record["candidates"])
-    ]
     sections = [
         {
             "id": f"c{place}",
             "condition": condition,
-            "intervals": figures.intervals(record, condition, f"c{place}-intervals"),
-            "learning": figures.learning(record, condition, f"c{place}"),
             "columns": _columns(record, condition),
+            "figures": _figures(record, condition, f"c{place}"),
+            "worst": confusion.worst(record, condition),
         }
         for place, condition in enumerate(record["conditions"])
     ]
+    with drawing.style():
+        losses = figures.losses(record["candidates"])
     return engine.get_template("template.html").render(
-        record=record,
-        sections=sections,
-        key=key,
-        losses=figures.losses(record["candidates"]),
+        record=record, sections=sections, key=record["candidates"], losses=losses
     )
+
+
+def _figures(record: Mapping[str, Any], condition: Mapping[str, Any], name: str) -> list[Picture]:
+    """Every figure of a condition for which the trials hold something."""
+    with drawing.style():
+        made = [
+            figures.intervals(record, condition, f"{name}-intervals"),
+            *figures.learning(record, condition, name),
+            insight.calibration(record, condition, f"{name}-calibration"),
+            confusion.matrices(record, condition, f"{name}-confusion"),
+            insight.spread(record, condition, f"{name}-spread"),
+            insight.residuals(record, condition, f"{name}-residuals"),
+            insight.embeddings(record, condition, f"{name}-embedding"),
+        ]
+    return [picture for picture in made if picture is not None]
 
 
 def _columns(record: Mapping[str, Any], condition: Mapping[str, Any]) -> list[str]:
@@ -61,8 +61,3 @@ def _scaled(value: Mapping[str, float | None] | None, metric: str, sign: str = "
         return "–"
     mean, high = value["mean"] or 0.0, value["high"]
     return scaled(Interval(mean, float("nan") if high is None else high - mean), metric, sign)
-
-
-def _unbroken(text: str) -> str:
-    """No line ends inside `97.8 ± 0.6 %` or `q = 0.7`."""
-    return re.sub(r" (?=[±=%])|(?<=[±=]) ", "\N{NO-BREAK SPACE}", text)

@@ -19,7 +19,7 @@ from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.train import Budget, Fit, features_of, fit, one_thread, scores_of
 from lossmith.lab.data.dataset import Dataset
 
-EMBEDDED = 400  # rows of the picture of the features
+EMBEDDED = 400  # rows of the pictures of the features and of the residuals
 QUANTILES = tuple(np.linspace(0, 1, 41).tolist())  # of the residuals, for their picture
 
 
@@ -157,7 +157,11 @@ def _judged(chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial) -> di
     found: dict[str, Any] = {"metrics": judge(judged), "curves": curves}
     if task == "regression":
         residuals = np.quantile(scores - judged.target, QUANTILES)
-        return found | {"residuals": [float(f"{value:.6g}") for value in residuals]}
+        found["residuals"] = [float(f"{value:.6g}") for value in residuals]
+        if trial.repeat == trial.fold == 0:
+            pairs = zip(scores[:EMBEDDED], judged.target[:EMBEDDED], strict=True)
+            found["shown"] = [[float(f"{value:.4g}") for value in pair] for pair in pairs]
+        return found
     found["confusion"] = judged.confusion.tolist()
     if judged.probabilities:
         found["calibration"] = calibration(judged)

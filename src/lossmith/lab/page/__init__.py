@@ -1,0 +1,1 @@
+"""What every page of the laboratory shares: layout, style, sorting and drawings."""
