@@ -54,8 +54,9 @@ def run(budget: Budget) -> Evidence:
         numbers,
         [_figure(numbers)],
         [
-            f"{title[0].upper()}{title[1:]}: with {SMALL} rows the penalty saves {numbers[f'{key}_error_gain_{SMALL}']} "
-            f"of test error, with {LARGE} rows {numbers[f'{key}_error_gain_{LARGE}']}."
+            f"{title[0].upper()}{title[1:]}: with {SMALL} rows the penalty saves "
+            f"{numbers[f'{key}_error_gain_{SMALL}']} of test error, with "
+            f"{LARGE} rows {numbers[f'{key}_error_gain_{LARGE}']}."
             for key, title in SETS.items()
         ],
     )

@@ -1,0 +1,212 @@
+"""`lossmith claims --quick`: every claim runs, and the page stands alone."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lossmith.lab.claims import ledger
+from lossmith.lab.cli import main
+
+pytestmark = pytest.mark.timeout(600)  # the first test waits for all fifteen experiments
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+FETCHES = {"src", "srcset", "data", "action", "poster", "background"}
+# What the articles draw, and so must the page.
+FIGURES = (
+    "Hinge and ramp",
+    "L1, L2 and Tukey's biweight",
+    "Smooth L1 against L1 and L2",
+    "L2 after a sigmoid beside cross-entropy",
+    "0-1 and its surrogates",
+    "Ten digits in the plane as λ grows",
+    "Lasso paths",
+    "The jump of L1 solutions",
+)
+
+
+class Page(HTMLParser):
+    """What a browser would build, and what it would fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.drawings: list[dict[str, str | None]] = []
+        self.words: dict[str, str] = {}  # of the titles and descriptions of drawings, by id
+        self.fetched: list[str] = []
+        self.data = ""
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if name := given.get("id"):
+            self.ids.append(name)
+        if tag == "svg":
+            self.drawings.append(given)
+        self._inside = (given.get("id") or "") if tag in ("title", "desc") else ""
+        for key, value in attrs:
+            link = key.split(":")[-1] == "href" and not (value or "").startswith("#")
+            if link or key in FETCHES:
+                self.fetched.append(f"{tag} {key}={value}")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] == ["script"]:
+            self.data += data
+        elif self._inside:
+            self.words[self._inside] = self.words.get(self._inside, "") + data
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(main, ["claims", *words])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("claims")
+    words = ["--output", str(made / "page.html"), "--json", str(made / "numbers.json")]
+    result = call("--quick", "--seeds", "2", *words)
+    assert result.exit_code == 0, result.output
+    assert "15 claims in" in result.stderr
+    assert len(re.findall(r"^ ?\d+  .*: (?:holds|does)", result.stdout, re.MULTILINE)) == 15
+    return made
+
+
+@pytest.fixture(scope="module")
+def text(folder: Path) -> str:
+    return (folder / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> Any:
+    return json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+
+
+def test_every_claim_is_there_with_a_verdict_that_its_parts_give(data: Any) -> None:
+    assert [claim["name"] for claim in data["claims"]] == list(ledger.CLAIMS)
+    for claim in data["claims"]:
+        holds = [part["holds"] for part in claim["parts"]]
+        broken = any(part["heart"] and not part["holds"] for part in claim["parts"])
+        if all(holds):
+            assert claim["verdict"] == "holds", claim["name"]
+        elif broken or not any(holds):
+            assert claim["verdict"] == "does not hold", claim["name"]
+        else:
+            assert claim["verdict"] == "holds in part", claim["name"]
+        assert claim["sentences"]
+        assert claim["figures"]
+        for number in claim["numbers"].values():
+            if None not in (number["low"], number["mean"], number["high"]):
+                assert number["low"] <= number["mean"] <= number["high"]
+
+
+def test_what_no_seed_can_change_comes_out_right(data: Any) -> None:
+    found = {claim["name"]: claim for claim in data["claims"]}
+    for name in ("hinge", "outliers", "entropy", "surrogates", "boosting", "saturation"):
+        assert found[name]["verdict"] == "holds", found[name]["parts"]
+    assert found["sigmoid_l2"]["parts"][0]["holds"]
+    assert found["sparsity"]["parts"][0]["holds"]
+
+
+def test_the_page_closes_what_it_opens(text: str, page: Page) -> None:
+    assert text.startswith("<!doctype html>")
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids)), "two elements share an id"
+
+
+def test_it_asks_the_network_for_nothing(text: str, page: Page) -> None:
+    assert page.fetched == []
+    assert "@import" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\(\s*[\"']?([^)]*)", text))
+    targets = re.findall(r"(?:url\(|href=\")#([^)\"]+)", text)
+    assert set(targets) <= set(page.ids)
+
+
+def test_each_figure_is_one_drawing_with_words(page: Page, data: Any) -> None:
+    titles = [figure["title"] for claim in data["claims"] for figure in claim["figures"]]
+    assert len(page.drawings) == len(titles)
+    spoken = []
+    for drawing in page.drawings:
+        assert drawing["role"] == "img"
+        title, description = (page.words[i] for i in (drawing["aria-labelledby"] or "").split())
+        assert len(description) > len(title)
+        assert "nan" not in description.split()
+        spoken.append(title)
+    assert spoken == titles
+    for wanted in FIGURES:
+        assert spoken.count(wanted) == 1, wanted
+
+
+def test_colours_follow_the_theme(text: str) -> None:
+    assert "#c0ff" not in text
+    assert re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", text) == []
+    assert {f"var(--s{place})" for place in range(1, 11)} <= set(re.findall(r"var\(--s\d+\)", text))
+
+
+def test_numbers_stand_in_the_page_too(page: Page, data: Any) -> None:
+    assert json.loads(page.data) == data
+
+
+def test_the_same_command_gives_the_same_digits(tmp_path: Path, data: Any) -> None:
+    """Two of the claims once more, alone and in this process."""
+    file = tmp_path / "again.json"
+    chosen = ["--only", "focal", "--only", "13", "--jobs", "1", "--quick", "--seeds", "2"]
+    result = call(*chosen, "--output", str(tmp_path / "page.html"), "--json", str(file))
+    assert result.exit_code == 0, result.output
+    before = {claim["name"]: claim for claim in data["claims"]}
+    for claim in json.loads(file.read_text(encoding="utf-8"))["claims"]:
+        old = before[claim["name"]]
+        assert {k: v for k, v in claim.items() if k != "seconds"} == {
+            k: v for k, v in old.items() if k != "seconds"
+        }
+
+
+def test_the_list_runs_nothing() -> None:
+    result = call("--list")
+    assert result.exit_code == 0
+    assert result.stdout.count("\n") == 15
+    assert " 2  ramp" in result.stdout
+    assert call("--list", "--only", "ramp").stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--only", "rmp"], "did you mean ramp"),
+        (["--only", "16"], "no claim named"),
+        (["--seeds", "1"], "at least 2"),
+        (["--jobs", "0"], "--jobs"),
+        (["--output", "pyproject.toml/page.html"], "pyproject.toml"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_exit_code_2(words: list[str], says: str) -> None:
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("lossmith: ")
+    assert result.stderr.count("\n") == 1
+    assert says in result.stderr
