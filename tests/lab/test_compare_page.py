@@ -6,9 +6,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from lossmith.lab.cli import main
+from lab.compare_tools import SMALL, numbers
 
 LOSSES = "focal:gamma=0.5,generalized_cross_entropy,hinge,ramp,perceptron,logistic,savage,brier"
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -61,10 +60,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("page")
-    words = ["compare", "iris", "--seeds", "2", "--epochs", "3", "--losses", LOSSES]
-    words += ["--output", str(made / "page.html"), "--json", str(made / "numbers.json")]
-    result = CliRunner().invoke(main, words)
-    assert result.exit_code == 0, result.output
+    numbers(made, "iris", *SMALL, "--losses", LOSSES)
     return made
 
 
