@@ -42,7 +42,7 @@ def two(record: Data, condition: Data) -> list[tuple[int, Data]]:
     ]
     baseline = [place for place, _ in finished if place == 0]
     others = [(sign * row["metrics"][metric]["mean"], -place) for place, row in finished if place]
-    chosen = baseline + [-max(others)[1]] * bool(others)
+    chosen = baseline + ([-max(others)[1]] if others else [])
     return [(place, record["candidates"][place]) for place in chosen]
 
 
