@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.compare_tools import SMALL, numbers
+from lossmith.lab.compare import confusion
+from lossmith.lab.page import drawing
 
 LOSSES = "focal:gamma=0.5,generalized_cross_entropy,hinge,ramp,perceptron,logistic,savage,brier"
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -23,6 +25,8 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.drawings: list[dict[str, str | None]] = []
         self.fetched: list[str] = []
+        self.words: dict[str, str] = {}  # titles and descriptions of drawings
+        self.inside = ""
         self.text = ""
         self.data = ""
         self.feed(text)
@@ -36,6 +40,7 @@ class Page(HTMLParser):
             self.ids.append(name)
         if tag == "svg":
             self.drawings.append(given)
+        self.inside = given.get("type") or given.get("id") or ""
         for key, value in attrs:
             link = key.split(":")[-1] == "href" and not (value or "").startswith("#")
             if link or key in FETCHES:
@@ -52,7 +57,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open[-1:] == ["script"]:
-            self.data += data
+            self.data += data if self.inside == "application/json" else ""
+        elif self.open[-1:] in (["title"], ["desc"]):
+            self.words[self.inside] = data
         else:
             self.text += data
 
@@ -96,16 +103,23 @@ def test_it_names_every_loss_and_draws_every_figure(page: Page) -> None:
     plain = page.text.replace("\N{NO-BREAK SPACE}", " ")
     for name in ("Cross-entropy", "Focal (gamma = 0.5)", "Ramp (s = −1)", "Savage", "Brier"):
         assert name in plain
-    spoken = [drawing["aria-label"] for drawing in page.drawings if drawing.get("role") == "img"]
-    assert len(spoken) == 2 * 3 + 2
-    assert all(words and "Savage" in words for words in spoken)
+    spoken = [made for made in page.drawings if made.get("role") == "img"]
+    assert len(spoken) == 2 * 6 + 2  # scores, two learning curves, and what stands behind them
+    for made in spoken:
+        title = page.words[made["aria-labelledby"] or ""]
+        told = page.words[made["aria-describedby"] or ""]
+        assert told.startswith(title)
+        assert "Cross-entropy" in told
+    every = [page.words[made["aria-describedby"] or ""] for made in spoken]
+    assert sum("Savage" in words for words in every) >= 2 * 3 + 2
     silent = [drawing for drawing in page.drawings if drawing.get("role") != "img"]
     assert all(drawing.get("aria-hidden") == "true" for drawing in silent)
 
 
 def test_no_stand_in_colour_is_left(text: str) -> None:
     assert "#c0ff" not in text
-    assert {f"var(--s{place})" for place in range(8)} <= set(re.findall(r"var\(--s\d\)", text))
+    assert {f"var(--s{place})" for place in range(9)} <= set(re.findall(r"var\(--s\d+\)", text))
+    assert "--s10:" in text
     colours = re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", text)
     assert colours == [], "a colour that would not follow the page's theme"
 
@@ -122,3 +136,48 @@ def test_it_holds_what_is_needed_to_run_it_again(folder: Path, page: Page) -> No
 
 def test_it_is_small(text: str) -> None:
     assert len(text) < 1_500_000
+
+
+def test_the_worst_class_is_that_of_all_folds_together() -> None:
+    names = ["cat", "dog", "eel"]
+    folds = [[[8, 1, 1], [0, 9, 1], [3, 0, 7]], [[9, 1, 0], [6, 2, 2], [0, 0, 10]]]
+    trials = [
+        {"condition": "clean", "loss": "l", "status": "done", "confusion": counts}
+        for counts in folds
+    ]
+    trials.append({"condition": "other", "loss": "l", "status": "done", "confusion": folds[0]})
+    record = {
+        "data": {"classes": names},
+        "candidates": [{"spec": "l", "label": "L"}, {"spec": "gone", "label": "Gone"}],
+        "trials": trials,
+    }
+    (row,) = confusion.worst(record, {"key": "clean"})
+    assert (row["name"], row["members"], row["recall"]) == ("dog", 20, 11 / 20)
+    assert row["taken"] == [("cat", 6 / 20), ("eel", 3 / 20)]
+
+
+def test_series_differ_in_colour_or_dashes() -> None:
+    looks = [drawing.stroke(place) for place in range(40)]
+    assert len(set(looks)) == 40
+    assert looks[0] == ("var(--s0)", "none")
+    assert "var(--s0)" not in [colour for colour, _ in looks[1:]]  # ink is the baseline's alone
+
+
+def test_what_the_drawings_say_is_escaped() -> None:
+    figure, (axes,) = drawing.panels()
+    axes.set_title('a < b & "c"')
+    made = drawing.svg(figure, "name", "a < b", 'x & <script> "y"')
+    page = Page(str(made))
+    assert page.open == []
+    assert page.words == {"name-title": "a < b", "name-desc": 'x & <script> "y"'}
+
+
+@pytest.mark.parametrize("most", [0, 3, 30])
+def test_clouds_of_points_keep_every_point(most: int) -> None:
+    figure, (axes,) = drawing.panels()
+    axes.set_axis_off()
+    axes.plot(range(most), range(most), "o", color=drawing.hue(1))
+    made = str(drawing.svg(figure, "cloud", "t", "d"))
+    assert made.count("<use ") == most
+    styled = len(re.findall(r"<(?:use|g)[^>]* style=\"[^\"]*var\(--s1\)", made))
+    assert styled == (1 if most > 3 else most)

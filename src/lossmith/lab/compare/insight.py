@@ -21,6 +21,7 @@ def calibration(record: Data, condition: Data, name: str) -> Picture | None:
     figure, (ax,) = drawing.panels(height=3.6)
     ax.plot([0, 100], [0, 100], color=drawing.MUTED, linewidth=1, linestyle=(0, (2, 2)))
     spoken = []
+    lowest = low = 100 / max(len(record["data"]["classes"]), 2)  # of the top probability
     for place, candidate in enumerate(record["candidates"]):
         found = done(record, condition, candidate["spec"], "calibration")
         if not found:
@@ -41,13 +42,15 @@ def calibration(record: Data, condition: Data, name: str) -> Picture | None:
             markersize=3.2,
             zorder=3 - place / len(record["candidates"]),
         )
-        gap = float(np.average(right - said, weights=rows[enough])) if enough.any() else 0.0
+        if not enough.any():
+            continue
+        lowest = min(lowest, float(right.min()))
+        gap = float(np.average(right - said, weights=rows[enough]))
         spoken.append(f"{candidate['label']} is right {gap:+.1f} points more often than it says")
     if not spoken:
         return None
-    low = 100 / max(len(record["data"]["classes"]), 2)
-    ax.set(xlim=(low, 101), xlabel="probability given, %", ylabel="right, %")
-    ax.set_ylim(min(low, float(ax.dataLim.y0)) if low < 50 else 40, 102)
+    ax.set(xlim=(low, 101), ylim=(lowest - 2, 102))
+    ax.set(xlabel="probability given, %", ylabel="right, %")
     title = f"Calibration, {condition['title'].lower()}"
     return Picture(
         "Calibration",
