@@ -55,7 +55,7 @@ def test_tables_go_to_stdout_and_progress_to_stderr(tmp_path: Path) -> None:
     [
         ("digits", "mlp", "accuracy", 0.9),
         ("digits", "linear", "accuracy", 0.9),
-        ("digits", "cnn", "accuracy", 0.6),
+        ("digits", "cnn", "accuracy", 0.4),
         ("breast_cancer", "linear", "auc", 0.97),
     ],
 )

@@ -1,4 +1,4 @@
-"""Independent jobs over joblib: processes of this machine, or a Dask or Ray cluster."""
+"""Independent jobs: processes of this machine or a Dask cluster over joblib, or Ray."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ def results(
     backend: str = "loky",
     cluster: str | None = None,
 ) -> Iterator[tuple[Trial, dict[str, Any]]]:
-    """Run the trials, and hand out each as soon as it is finished, in any order."""
+    """Run the trials, and hand out each as soon as it is finished, in any order.
+
+    On a cluster, Lossmith has to be installed where the workers run.
+    """
     if backend == "loky" and (jobs == 1 or len(trials) <= 1):
         for one in trials:
             yield one, trial.run(work, dataset, one)
+        return
+    if backend == "ray":
+        yield from _over_ray(work, dataset, trials, jobs, cluster)
         return
     with ExitStack() as stack:
         source: Dataset | str = dataset
@@ -64,7 +70,7 @@ def _engine(backend: str, jobs: int, cluster: str | None, dataset: Dataset) -> I
     if backend == "loky":
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
             yield
-    elif backend == "dask":
+    else:
         client_type = _import("distributed", "dask[distributed]").Client
         try:
             client = client_type(cluster) if cluster else client_type(n_workers=jobs)
@@ -72,20 +78,30 @@ def _engine(backend: str, jobs: int, cluster: str | None, dataset: Dataset) -> I
             raise InputError(f"--cluster {cluster}: no Dask scheduler answers: {error}") from None
         with client, joblib.parallel_config("dask", client=client, scatter=[dataset]):
             yield
-    else:
-        ray = _import("ray", "ray")
-        register = _import("ray.util.joblib", "ray").register_ray
-        started = not ray.is_initialized()
-        if started:
-            options = {"address": cluster} if cluster else {"num_cpus": jobs}
-            ray.init(**options, log_to_driver=False)
+
+
+def _over_ray(
+    work: Work, dataset: Dataset, trials: Sequence[Trial], jobs: int, cluster: str | None
+) -> Iterator[tuple[Trial, dict[str, Any]]]:
+    """By Ray's own tasks: its joblib backend hands results out only when all are there."""
+    ray = _import("ray", "ray")
+    started = not ray.is_initialized()
+    if started:
+        where = {"address": cluster} if cluster else {"num_cpus": jobs, "include_dashboard": False}
         try:
-            register()
-            with joblib.parallel_config("ray", n_jobs=jobs):
-                yield
-        finally:
-            if started:
-                ray.shutdown()
+            ray.init(**where, log_to_driver=False, logging_level="warning")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise InputError(f"--cluster {cluster}: no Ray answers: {error}") from None
+    try:
+        one = ray.remote(num_cpus=1)(_one)
+        shared = ray.put(dataset)
+        waiting = [one.remote(work, shared, trial) for trial in trials]
+        while waiting:
+            done, waiting = ray.wait(waiting)
+            yield from ray.get(done)
+    finally:
+        if started:
+            ray.shutdown()
 
 
 def _import(module: str, package: str) -> Any:

@@ -84,6 +84,10 @@ def show(console: Console, outcomes: Sequence[Outcome], task: str) -> None:
         console.print()
         console.print(table(outcome, task))
         console.print(Text(verdict(outcome)))
+        for row in outcome.rows:
+            if row.failed:
+                words = f"{row.candidate.label} {row.verdict_on_failure} ({row.failed[0]})."
+                console.print(Text(words))
         console.print(
             Text(f"Decided by {METRICS[outcome.metric].label}: {outcome.reason}.", style="dim")
         )
@@ -120,7 +124,7 @@ def _head(name: str) -> str:
 
 def _cells(row: Row, is_baseline: bool, metric: str, beside: Sequence[str]) -> list[str]:
     if row.failed:
-        return [row.verdict_on_failure, NONE, *(NONE for _ in beside)]
+        return ["diverged", f"{len(row.failed)} of {row.trials}", *(NONE for _ in beside)]
     return [
         scaled(row.metrics[metric], metric),
         "baseline" if is_baseline else scaled(row.difference, metric, sign="+"),
