@@ -173,7 +173,7 @@ def test_numbers_stand_in_the_page_too(page: Page, data: Any) -> None:
 def test_the_same_command_gives_the_same_digits(tmp_path: Path, data: Any) -> None:
     """Two of the claims once more, alone and in this process."""
     file = tmp_path / "again.json"
-    chosen = ["--only", "focal", "--only", "13", "--jobs", "1", "--quick", "--seeds", "2"]
+    chosen = ["--only", "focal", "--only", "10", "--jobs", "1", "--quick", "--seeds", "2"]
     result = call(*chosen, "--output", str(tmp_path / "page.html"), "--json", str(file))
     assert result.exit_code == 0, result.output
     before = {claim["name"]: claim for claim in data["claims"]}

@@ -23,7 +23,7 @@ def run(budget: Budget) -> Evidence:
     """Test error with and without a penalty, over the size of the sample."""
     loss: dict[tuple[str, str, int], list[float]] = {}
     error: dict[tuple[str, str, int], list[float]] = {}
-    draws = budget.pick(8, 2)  # small samples of each training set, whose mean is taken
+    draws = budget.pick(6, 2)  # small samples of each training set, whose mean is taken
     for seed in budget.seeds:
         for key in SETS:
             cancer = key == "cancer"

@@ -13,7 +13,10 @@ from lossmith.lab.claims.claim import Budget, Result
 from lossmith.lab.claims.ledger import CLAIMS
 
 # The longest first, so that no job is left working alone at the end.
-LONGEST = ("center", "jumps", "smoothing", "ramp", "overfitting", "focal", "sparsity", "saturation")
+LONGEST = (
+    *("center", "structural", "smoothing", "sigmoid_l2", "focal", "ramp", "overfitting"),
+    *("saturation", "boosting", "jumps"),
+)
 
 
 def one(name: str, budget: Budget) -> Result:
