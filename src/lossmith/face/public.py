@@ -43,7 +43,13 @@ globals().update(_FUNCTIONS)
 globals().update(_MODULES)
 
 # Public names of the floors further on, which this one cannot import: where `lossmith` finds them.
-FURTHER_ON = {"CenterLoss": "lossmith.risk.centers"}
+FURTHER_ON = {
+    "CenterLoss": "lossmith.risk.centers",
+    "plot": "lossmith.lab.plot",
+    "plot_decision_boundary": "lossmith.lab.picture.boundary",
+    "plot_embedding": "lossmith.lab.picture.embedding",
+    "plot_landscape": "lossmith.lab.picture.landscape",
+}
 
 __all__ = [
     *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),

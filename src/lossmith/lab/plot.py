@@ -5,24 +5,25 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import lossmith
 from lossmith.errors import InputError
 from lossmith.formula.kinks import Kink, kinks
 from lossmith.formula.record import Formula
+from lossmith.lab.picture import canvas
+from lossmith.lab.picture.canvas import COLOURS, DASHES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 TITLES = ("value ψ(u)", "slope ψ'(u)", "curvature ψ''(u)")
-# Distinguishable to every eye (Okabe & Ito 2008), and by their dashes in print.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.3, 1.3)), (0, (6, 1.5, 1.3, 1.5)))
 POINTS = 600
+MOST = 20  # curves of a sweep
 _ABSCISSA = {
     "residual": "u = prediction - target",
     "margin": "margin u",
@@ -37,8 +38,18 @@ def plot(
     parameters: Mapping[str, float] | None = None,
     u: Any = None,
     axes: Sequence[Axes] | None = None,
+    *,
+    sweep: Mapping[str, Sequence[float]] | None = None,
 ) -> list[Axes]:
-    """Draw one loss, or several of one family, and return the axes.
+    """Draw value, slope and curvature of one loss, or of several of one family.
+
+    Every jump is shown as a jump, with a dot where the formula's own branch lies.
+
+    Formula:
+        ψ(u), ψ'(u) and ψ''(u) as `lossmith.curve` gives them, over u.
+
+    Shapes:
+        Result: a list of matplotlib axes, one for each order; the figure is `result[0].figure`.
 
     Parameters:
         losses: name, function, Module or record, or a sequence of them. A Module brings its own
@@ -46,14 +57,24 @@ def plot(
         orders (default (0, 1, 2)): 0 value, 1 slope, 2 curvature; one pair of axes each.
         parameters (default None): numbers for every loss that has a parameter of that name.
         u (default None): where to draw; else a range that shows every kink.
-        axes (default None): matplotlib axes to draw into, one for each order; else a new figure,
-            which is `result[0].figure`.
+        axes (default None): matplotlib axes to draw into, one for each order; else a new figure.
+        sweep (default None): several numbers for a parameter, as in {"gamma": [0, 1, 2, 5]}, and
+            a curve for each; of several parameters every combination.
 
     Errors:
-        InputError for losses of different families, or too few axes.
-        ParameterError for a parameter that no loss has, or that is outside its domain.
+        InputError for losses of different families, too few axes, or a sweep of more than 20
+        curves. ParameterError for a parameter that no loss has, or that is outside its domain.
+        UnsupportedError without matplotlib.
+
+    Source: of each loss, see `lossmith show NAME`.
     """
-    chosen = _chosen(losses, dict(parameters or {}))
+    canvas.needed()
+    found = {
+        (record.name, *values.items()): (record, values)  # a loss that is not swept is drawn once
+        for settings in _settings(dict(parameters or {}), dict(sweep or {}))
+        for record, values in _chosen(losses, settings)
+    }
+    chosen = [*found.values()]
     families = {record.family for record, _ in chosen}
     if len(families) != 1:
         raise InputError(
@@ -61,7 +82,11 @@ def plot(
         )
     if any(order not in (0, 1, 2) for order in orders) or not orders:
         raise InputError(f"orders = {tuple(orders)}: give some of 0 (value), 1 (slope), 2.")
-    drawn = _axes(len(orders)) if axes is None else list(np.ravel(np.asarray(axes, dtype=object)))
+    drawn = (
+        canvas.blank(len(orders))
+        if axes is None
+        else list(np.ravel(np.asarray(axes, dtype=object)))
+    )
     if len(drawn) != len(orders):
         raise InputError(f"{len(orders)} orders need as many axes, got {len(drawn)}.")
     grid = _range(chosen) if u is None else np.sort(np.ravel(np.asarray(u, dtype=np.float64)))
@@ -75,6 +100,17 @@ def plot(
         ax.margins(x=0)
     drawn[0].legend(frameon=False, fontsize=9)
     return drawn
+
+
+def _settings(given: dict[str, float], sweep: dict[str, Any]) -> list[dict[str, float]]:
+    """The parameters of every curve of a sweep."""
+    lists = [[float(v) for v in np.ravel(values)] for values in sweep.values()]
+    if twice := [name for name in sweep if name in given]:
+        raise InputError(f"{twice[0]} stands in parameters and in sweep; leave it out of one.")
+    count = math.prod(map(len, lists))
+    if not 1 <= count <= MOST:
+        raise InputError(f"the sweep has {count} combinations; 1 to {MOST} can be told apart.")
+    return [given | dict(zip(sweep, values, strict=True)) for values in itertools.product(*lists)]
 
 
 def _chosen(losses: Any, given: dict[str, float]) -> list[tuple[Formula, dict[str, float]]]:
@@ -93,17 +129,6 @@ def _chosen(losses: Any, given: dict[str, float]) -> list[tuple[Formula, dict[st
         if name not in everyone:
             found[0][0].bind({name: given[name]})  # says which parameters there are
     return found
-
-
-def _axes(count: int) -> list[Axes]:
-    """A figure of its own, outside pyplot: nothing to close, no display needed."""
-    figure = Figure(figsize=(3.7 * count, 3.0), layout="constrained")
-    made = list(np.ravel(figure.subplots(1, count)))
-    for ax in made:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(color="#dddddd", linewidth=0.6)
-        ax.set_axisbelow(True)
-    return made
 
 
 def _range(chosen: list[tuple[Formula, dict[str, float]]]) -> Array:

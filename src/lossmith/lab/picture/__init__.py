@@ -1,0 +1,1 @@
+"""Pictures for people: decision boundaries, embeddings, loss landscapes."""
