@@ -21,6 +21,7 @@ from matplotlib.figure import Figure as Canvas
 
 from lossmith.lab import plot
 from lossmith.lab.claims.claim import Figure
+from lossmith.lab.picture.canvas import COLOURS
 
 INK, MUTED, GRID, CARD = "#c0ffe0", "#c0ffe1", "#c0ffe2", "#c0ffe3"
 HUES = 10  # ten digits; the page defines as many
@@ -28,7 +29,7 @@ _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", CARD: "card", "#ffffff": "card"} | {
     # What `lossmith.lab.plot` draws in becomes the page's own series.
     colour: f"s{place + 1}"
-    for place, colour in enumerate(plot.COLOURS[:-1])
+    for place, colour in enumerate(COLOURS[:-1])
 }
 
 _STYLE: Any = {
