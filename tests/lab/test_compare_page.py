@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.compare_tools import SMALL, numbers
 from lossmith.lab.compare import confusion
 from lossmith.lab.page import drawing
 
-LOSSES = "focal:gamma=0.5,generalized_cross_entropy,hinge,ramp,perceptron,logistic,savage,brier"
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 FETCHES = {"src", "srcset", "data", "action", "poster", "background"}
 
@@ -65,10 +63,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("page")
-    numbers(made, "iris", *SMALL, "--losses", LOSSES)
-    return made
+def folder(report_folder: Path) -> Path:
+    return report_folder
 
 
 @pytest.fixture(scope="module")

@@ -6,37 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lab import browser
-from lossmith.lab.cli import main
 
-OWN = '''
-import torch
-
-def endless(scores, target):
-    """Overflows at once."""
-    return torch.exp(scores.abs().sum() * 1e30)
-'''
-LOSSES = "focal,generalized_cross_entropy,hinge,endless"
-ORDER = """[...document.querySelectorAll("table.results tbody tr")]
+ORDER = """[...document.querySelector("table.results").tBodies[0].rows]
     .map((row) => row.cells[0].innerText.replace("cannot be told from the best", "")
         .replace("●", "").trim())"""
-STATES = """[...document.querySelectorAll("table.results thead th")]
+STATES = """[...document.querySelector("table.results").tHead.rows[0].cells]
     .map((head) => head.getAttribute("aria-sort"))"""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("report")
-    (made / "own.py").write_text(OWN)
-    words = ["compare", "iris", "--repeats", "1", "--folds", "3", "--epochs", "3", "--jobs", "1"]
-    words += ["--learning-rates", "0.01", "--losses", LOSSES, "--label-noise", "0.2"]
-    words += ["--losses-from", str(made / "own.py")]
-    words += ["--output", str(made / "page.html"), "--json", str(made / "numbers.json")]
-    result = CliRunner().invoke(main, words)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return made
+def folder(report_folder: Path) -> Path:
+    return report_folder
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +53,19 @@ def test_a_click_sorts_best_first_then_turns_then_restores(
 ) -> None:
     own = [row["label"] for row in rows]
     assert labels(page) == own
-    sound = sorted(
-        (r for r in rows if not r["failed"]), key=lambda r: r["metrics"]["accuracy"]["mean"]
-    )
+    sound = [row for row in rows if not row["failed"]]
     (broken,) = (row["label"] for row in rows if row["failed"])
-    upward = [row["label"] for row in sound]
-    assert len({row["metrics"]["accuracy"]["mean"] for row in sound}) == len(sound), "a tie"
+    means = {row["label"]: row["metrics"]["accuracy"]["mean"] for row in sound}
+    assert len(set(means.values())) > 3
+    downward = sorted(means, key=lambda label: -means[label])  # equals stay in the page's order
     press_head(page, 1)
-    assert labels(page) == [*reversed(upward), broken]
+    assert labels(page) == [*downward, broken]
     assert page.value(STATES)[:3] == ["none", "descending", "none"]
     press_head(page, 1)
-    assert labels(page) == [*upward, broken]  # what has no number stays at the end
+    assert labels(page) == [
+        *sorted(means, key=means.__getitem__),
+        broken,
+    ]  # what has no number stays at the end
     assert page.value(STATES)[1] == "ascending"
     press_head(page, 1)
     assert labels(page) == own
@@ -90,7 +74,8 @@ def test_a_click_sorts_best_first_then_turns_then_restores(
 
 def test_a_smaller_log_loss_is_better(page: browser.Page, rows: list[dict[str, Any]]) -> None:
     heads = page.value(
-        '[...document.querySelectorAll("table.results thead th")].map((h) => h.innerText.trim())'
+        '[...document.querySelector("table.results").tHead.rows[0].cells]'
+        ".map((head) => head.innerText.trim())"
     )
     press_head(page, [head.split()[0] for head in heads].index("log-loss"))
     known = {r["label"]: (r["metrics"].get("log_loss") or {}).get("mean") for r in rows}
@@ -98,7 +83,7 @@ def test_a_smaller_log_loss_is_better(page: browser.Page, rows: list[dict[str, A
     there = [value for value in values if value is not None]
     assert there == sorted(there)
     assert values == there + [None] * (len(values) - len(there))
-    assert len(there) == 3
+    assert len(there) == sum(r["metrics"].get("log_loss") is not None for r in rows) >= 3
 
 
 def test_the_keyboard_sorts_too(page: browser.Page, rows: list[dict[str, Any]]) -> None:

@@ -61,13 +61,17 @@ def plot_landscape(
     Source: Li et al. 2018, Visualizing the loss landscape of neural nets, arXiv:1712.09913,
     section 4.
     """
-    ax = canvas.one(axes)
+    ax = canvas.one(axes, 4.8, 3.7)
+    from matplotlib.colors import BoundaryNorm
+
     steps, heights = landscape(model, loss, data, span=span, points=points, seed=seed)
     levels = _levels(heights)
-    filled = ax.contourf(steps, steps, heights, levels, cmap="viridis", extend="max")
+    # Colours follow the levels: a steep landscape has as many of them in its valley.
+    shades = BoundaryNorm(levels, 256)
+    filled = ax.contourf(steps, steps, heights, levels, cmap="viridis", norm=shades)
     ax.contour(steps, steps, heights, levels, colors="white", linewidths=0.5, alpha=0.6)
     ax.plot([0], [0], "+", color="#d55e00", markersize=11, markeredgewidth=2, label="the model")
-    ax.figure.colorbar(filled, ax=ax, label="loss")
+    ax.figure.colorbar(filled, ax=ax, label="loss", format="%.3g", shrink=0.8)
     ax.set(xlabel="direction δ", ylabel="direction η", aspect="equal")
     ax.grid(visible=False)
     return ax
