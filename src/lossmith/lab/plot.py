@@ -15,7 +15,8 @@ from lossmith.errors import InputError
 from lossmith.formula.kinks import Kink, kinks
 from lossmith.formula.record import Formula
 from lossmith.lab.picture import canvas
-from lossmith.lab.picture.canvas import COLOURS, DASHES
+from lossmith.lab.picture.canvas import COLOURS as COLOURS
+from lossmith.lab.picture.canvas import DASHES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
