@@ -228,7 +228,8 @@ def _run(
         count, backend, cluster = engine
         with terminal.watching(messages, len(trials), len(trials) - len(missing)) as watch:
             running = jobs.results(
-                made.work, made.dataset, missing, count or cpu_count(), backend, cluster
+                *(made.work, made.dataset, missing, count or cpu_count(), backend, cluster),
+                scratch=kept.folder,
             )
             for trial, result in running:
                 kept.save(trial.key, result)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +18,7 @@ from lossmith.lab.compare import trial
 from lossmith.lab.compare.trial import Trial, Work
 from lossmith.lab.data.dataset import Dataset
 
-BACKENDS = ("loky", "dask", "ray")
+SCRATCH = "lossmith-data-"  # folders that hold the data while processes share them
 _OPENED: dict[str, Dataset] = {}  # the data of this process, opened once
 
 
@@ -26,6 +29,7 @@ def results(
     jobs: int,
     backend: str = "loky",
     cluster: str | None = None,
+    scratch: Path | None = None,
 ) -> Iterator[tuple[Trial, dict[str, Any]]]:
     """Run the trials, and hand out each as soon as it is finished, in any order.
 
@@ -42,7 +46,7 @@ def results(
         source: Dataset | str = dataset
         if backend == "loky":
             # Workers map the same file into memory: a million rows are there once, not per worker.
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lossmith-"))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch))
             source = str(Path(folder) / "data")
             joblib.dump(dataset, source)
         stack.enter_context(_engine(backend, jobs, cluster, dataset))
@@ -61,8 +65,16 @@ def _open(source: Dataset | str) -> Dataset:
         return source
     if source not in _OPENED:
         _OPENED.clear()
+        threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
         _OPENED[source] = joblib.load(source, mmap_mode="r")
     return _OPENED[source]
+
+
+def _leave_with_parent(parent: int) -> None:
+    """End this process once its parent is gone: nobody is left to take what it would find."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 @contextmanager

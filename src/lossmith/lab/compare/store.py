@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 import lossmith
 from lossmith.errors import InputError
+from lossmith.lab.compare.jobs import SCRATCH
 from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.record import environment
 
@@ -81,6 +82,8 @@ class Store:
                 )
         elif self.trials.exists() and any(self.trials.iterdir()):
             raise InputError(f"{self.folder} has trials but no {MANIFEST}: --fresh discards them")
+        for left in self.folder.glob(f"{SCRATCH}*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         self.trials.mkdir(exist_ok=True)
         write(path, json.dumps(self.manifest, indent=1), sync=True)
 
