@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lossmith.lab.compare import confusion
+from lossmith.lab.compare import confusion, report
 from lossmith.lab.page import drawing
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -177,3 +177,25 @@ def test_clouds_of_points_keep_every_point(most: int) -> None:
     assert made.count("<use ") == most
     styled = len(re.findall(r"<(?:use|g)[^>]* style=\"[^\"]*var\(--s1\)", made))
     assert styled == (1 if most > 3 else most)
+
+
+def test_a_comparison_in_which_everything_diverged_has_a_page_too(folder: Path) -> None:
+    record = json.loads((folder / "numbers.json").read_text())
+    for trial in record["trials"]:
+        trial["status"] = "diverged"
+    for condition in record["conditions"]:
+        for row in condition["rows"]:
+            row |= {"failed": ["repeat 0, fold 0: not finite"], "metrics": {}, "among_best": False}
+    made = Page(report.page(record))
+    assert made.open == []
+    assert "diverged in 1 of 3 trials: repeat 0, fold 0: not finite" in made.text
+
+
+def test_class_names_are_cut_in_the_middle_and_escaped(folder: Path) -> None:
+    record = json.loads((folder / "numbers.json").read_text())
+    record["data"]["classes"] = [f"<b>one & the same beginning</b> {k}" for k in range(3)]
+    text = report.page(record)
+    assert "<b>one" not in text.replace(json.dumps(record), "")
+    for k in range(3):
+        assert f"<b>on…> {k}" in Page(text).text  # in the matrix
+        assert f"<b>one & the same beginning</b> {k}" in Page(text).text  # in the table

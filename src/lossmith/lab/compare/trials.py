@@ -47,5 +47,8 @@ def two(record: Data, condition: Data) -> list[tuple[int, Data]]:
 
 
 def short(name: str, most: int = 16) -> str:
-    """A class name that fits beside a drawing."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """A class name that fits beside a drawing; names often differ at their ends."""
+    if len(name) <= most:
+        return name
+    tail = most // 3
+    return f"{name[: most - tail - 1]}…{name[-tail:]}"
