@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import weakref
 from functools import cache
 from typing import Any
@@ -80,6 +81,22 @@ def _give_back(block: _Block) -> None:
             _waiting.pop(0)
         except IndexError:
             return
+
+
+class _Room(threading.local):
+    memory: Tensor
+    size = address = 0
+
+
+_room = _Room()
+
+
+def scratch(size: int) -> int:
+    """The address of `size` bytes to work in, this thread's own until its next kernel."""
+    if _room.size < size:
+        _room.memory = torch.empty(size, dtype=torch.uint8)
+        _room.size, _room.address = size, _room.memory.data_ptr()
+    return _room.address
 
 
 @cache
