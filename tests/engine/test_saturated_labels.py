@@ -1,4 +1,4 @@
-"""Distributions as labels where one class is all but certain: what is left of 1 - p still counts."""
+"""Distributions as labels, one class all but certain: what is left of 1 - p still counts."""
 
 import mpmath as mp
 import pytest
