@@ -14,6 +14,7 @@ from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, 
 from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
+from lossmith.face.summand import Summand
 from lossmith.formula.ledger import find
 from lossmith.risk.ranks import Group
 
@@ -22,7 +23,7 @@ _HALVES = (torch.float16, torch.bfloat16)
 _NOTHING = -0.0  # x + (-0.0) is x to the last bit for every x, which +0.0 does not do for -0.0
 
 
-class CenterLoss(nn.Module):
+class CenterLoss(Summand, nn.Module):
     """Pull the features of each class together around a centre that is learned with them.
 
     Added with a small weight to a cross-entropy on the same features, it makes classes compact:
