@@ -43,7 +43,16 @@ globals().update(_FUNCTIONS)
 globals().update(_MODULES)
 
 # Public names of the floors further on, which this one cannot import: where `lossmith` finds them.
-FURTHER_ON = {"CenterLoss": "lossmith.risk.centers"}
+FURTHER_ON = {
+    "AdaptiveLoss": "lossmith.risk.adaptive",
+    "CenterLoss": "lossmith.risk.centers",
+    "keep_inside": "lossmith.risk.learned",
+    "mass_of": "lossmith.risk.masses",
+    "global_masses": "lossmith.risk.masses",
+    "micro_batches": "lossmith.risk.averaging",
+    "share_of_mean": "lossmith.risk.normalise",
+    "StepMean": "lossmith.risk.normalise",
+}
 
 __all__ = [
     *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),
