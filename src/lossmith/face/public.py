@@ -46,6 +46,8 @@ globals().update(_MODULES)
 FURTHER_ON = {
     "AdaptiveLoss": "lossmith.risk.adaptive",
     "CenterLoss": "lossmith.risk.centers",
+    "ClassParallelLoss": "lossmith.risk.class_parallel",
+    "class_parallel_loss": "lossmith.risk.class_parallel",
     "keep_inside": "lossmith.risk.learned",
     "mass_of": "lossmith.risk.masses",
     "global_masses": "lossmith.risk.masses",
