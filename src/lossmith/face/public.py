@@ -46,6 +46,11 @@ globals().update(_MODULES)
 FURTHER_ON = {
     "AdaptiveLoss": "lossmith.risk.adaptive",
     "CenterLoss": "lossmith.risk.centers",
+    "CosineRamp": "lossmith.risk.schedules",
+    "JointProperties": "lossmith.risk.joint",
+    "LinearRamp": "lossmith.risk.schedules",
+    "Objective": "lossmith.risk.objective",
+    "Uncertainty": "lossmith.risk.weights",
     "ClassParallelLoss": "lossmith.risk.class_parallel",
     "class_parallel_loss": "lossmith.risk.class_parallel",
     "keep_inside": "lossmith.risk.learned",
