@@ -138,7 +138,7 @@ def name_of(term: Any) -> str:
     if isinstance(term, Loss):
         return term.loss.name
     if isinstance(term, nn.Module) or not hasattr(term, "__name__"):
-        word = type(term).__name__
+        word = getattr(term, "called", type(term).__name__)
     else:
         word = str(term.__name__)
     word = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word.strip("_")).lower()

@@ -75,6 +75,8 @@ class Objective(Summand, nn.Module):
         a term refuses; the message names the term.
     """
 
+    called = "sum"  # as a term of another sum
+
     def __init__(self, terms: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         super().__init__()
         given = {**(terms or {}), **named}
