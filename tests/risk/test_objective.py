@@ -161,7 +161,7 @@ def test_micro_batches_add_up_to_the_joined_batch(sizes):
     """Values and gradients, of penalties and of learned weights too."""
     objective, net, given = full(), Net(), batch(20)
     nested = lossmith.Uncertainty() * (lossmith.L2() + lossmith.L1()).on(target="goal")
-    objective = objective + nested
+    objective = (objective + nested).double()
     given["target"][::3] = -100  # the mass is not the number of rows
     given["target"][8:] = torch.where(torch.arange(12) % 5 > 0, -100, given["target"][8:])
     objective.center_loss.ignore_index = -100
