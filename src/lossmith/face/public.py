@@ -44,6 +44,18 @@ globals().update(_MODULES)
 
 # Public names of the floors further on, which this one cannot import: where `lossmith` finds them.
 FURTHER_ON = {
+    "Penalty": "lossmith.risk.penalties",
+    "L1Penalty": "lossmith.risk.penalties",
+    "L2Penalty": "lossmith.risk.penalties",
+    "ElasticNet": "lossmith.risk.penalties",
+    "MCP": "lossmith.risk.penalties",
+    "SCAD": "lossmith.risk.penalties",
+    "GroupLasso": "lossmith.risk.groups",
+    "ProximalStep": "lossmith.risk.proximal",
+    "Sparsity": "lossmith.risk.sparsity",
+    "sparsity": "lossmith.risk.sparsity",
+    "ChannelRemoval": "lossmith.risk.channels",
+    "remove_zero_channels": "lossmith.risk.channels",
     "AdaptiveLoss": "lossmith.risk.adaptive",
     "CenterLoss": "lossmith.risk.centers",
     "CosineRamp": "lossmith.risk.schedules",
