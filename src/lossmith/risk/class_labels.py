@@ -7,16 +7,12 @@ every rank refuses the same row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from lossmith.engine.labels import tolerance
 from lossmith.errors import LabelError
-
-if TYPE_CHECKING:
-    from lossmith.risk.class_split import Split
+from lossmith.risk.class_shard import Split
 
 
 def in_range(split: Split, target: Tensor) -> None:
@@ -37,12 +33,9 @@ def not_forbidden(split: Split, keep: Tensor | None, own: Tensor, others: Tensor
     _refuse_index(split, keep, own.detach() == -torch.inf, others == -torch.inf)
 
 
-def faults(split: Split, keep: Tensor | None, share: Tensor, allowed: Tensor) -> list[Tensor]:
+def faults(split: Split, share: Tensor, allowed: Tensor) -> list[Tensor]:
     """What this rank can tell of each row, to be summed over the ranks: see `refuse`."""
-    counted = share != 0
-    if split.class_weight is not None and keep is not None:
-        counted = counted & keep.unsqueeze(1)
-    forbidden = (counted & ~allowed).sum(1)
+    forbidden = ((share != 0) & ~allowed).sum(1)
     if split.hard:
         return [forbidden.to(share.dtype)]
     wrong = (~(share >= 0)).sum(1)

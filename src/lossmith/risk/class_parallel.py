@@ -63,19 +63,21 @@ def class_parallel_loss(
             all ranks, in [0, 1).
         ignore_index (default -100): rows with this class index are dropped.
         reduction (default "mean"): "mean" = total / mass, "sum" = total, "none" = one loss each.
-        per_class (default "whole"): whether class_weight and alpha have all classes ("whole", the
-            same on each rank) or those of this rank ("shard"). Never guessed from a length.
+        per_class (default "whole"): whether class_weight, alpha and parameters that are given for
+            each class have all classes ("whole", the same on each rank) or those of this rank
+            ("shard"). Never guessed from a length.
         shard_sizes (default None, ask): the C_r of all ranks. Asking takes one small gather, in
             which the ranks also compare their arguments, so that what only one refuses is an error
             on all. With sizes given nothing is compared and no rank hears of another's error.
         process_group (default None, the default group): the ranks that share the classes.
-        parameters: those of the loss, for example gamma=3.0 and alpha=(one per class) for "focal".
-            One that is learned gets its whole gradient on every rank.
+        parameters: those of the loss, for example gamma=3.0 and alpha=(one per class) for "focal";
+            numbers, or tensors of one number or of one per class. What is learned gets its whole
+            gradient on every rank, or with per_class="shard" each rank that of its classes.
 
     Communication, whatever the number of classes: an index as target takes one maximum and one sum
     of two numbers per row in the forward pass, and nothing in the backward pass. Distributions and
     smoothing take a gather of two numbers per row and rank, and two sums; one sum in the backward.
-    Only a whole class_weight or alpha that is learned travels itself, in the backward pass.
+    Only what is given for all classes and learned may travel itself, in the backward pass.
 
     Each rank calls backward for itself, on the same loss: gradients are those of the one loss, not
     summed or averaged over the ranks. Features that all ranks share get one part of their gradient
@@ -154,8 +156,8 @@ class ClassParallelLoss(Summand, nn.Module):
         label_smoothing (default 0.0): share of the label spread over the allowed classes.
         ignore_index (default -100): rows with this class index are dropped.
         reduction (default "mean"): "mean" = total / mass, "sum", or "none".
-        per_class (default "whole"): whether class_weight and alpha have all classes ("whole") or
-            those of this rank ("shard").
+        per_class (default "whole"): whether class_weight, alpha and parameters by class have all
+            classes ("whole") or those of this rank ("shard").
         shard_sizes (default None, ask): the number of classes of each rank.
         process_group (default None, the default group): the ranks that share the classes.
         parameters: those of the loss, for example gamma=3.0 for "focal"; one that requires grad is
