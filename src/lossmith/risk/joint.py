@@ -18,6 +18,7 @@ from lossmith.formula.properties import Properties
 from lossmith.formula.record import Formula
 from lossmith.formula.traits import Known
 from lossmith.risk.centers import CenterLoss
+from lossmith.risk.penalties import Penalty
 from lossmith.risk.terms import Term
 
 
@@ -199,6 +200,17 @@ def _own(module: nn.Module) -> JointProperties:
         alpha = None if own else settings.get("alpha")
         # The scores are linear in the features, but by how much they move, the weight decides.
         return replace(_through(function.loss.kind, alpha, curve), lipschitz=None)
+    if isinstance(module, Penalty):
+        curve = _at(module.formula, module.settings)
+        if curve is None:
+            return _UNKNOWN
+        # Σ ψ over as many weights as there are; a norm of groups keeps ψ convex, being even.
+        return JointProperties(
+            curve.convex or None,
+            math.inf if curve.lipschitz == math.inf else None,
+            0.0 if curve.lowest is not None and curve.lowest >= 0 else None,
+            math.inf if curve.highest == math.inf else None,
+        )
     asked = getattr(module, "properties", None)
     found = asked() if callable(asked) else None
     return found if isinstance(found, JointProperties) else _UNKNOWN

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from lossmith.errors import InputError, ParameterError, ShapeError
 from lossmith.face.inspect import formula_of
+from lossmith.face.summand import Summand
 from lossmith.formula.penalty import PENALTIES
 from lossmith.formula.record import Formula
 from lossmith.risk.scalar import Scalar
 from lossmith.risk.select import Found, Rules, select
 
 
-class Penalty(nn.Module):
+class Penalty(Summand, nn.Module):
     """A penalty of any formula, a person's own included: penalty(model) = Σ ψ(w).
 
     objective = lossmith.CrossEntropy() + 1e-4 * lossmith.Penalty("l1"); for zeros that are exact

@@ -126,7 +126,9 @@ class Uncertainty(Weight):
     Parameters:
         form (default "classification"): which c, see Formula. A loss that already has its half,
             such as ½u², is of the form "classification".
-        log_variance (default 0.0): s at first.
+        log_variance (default 0.0): s at first. Begin near the log of the loss that you expect
+            (for a regression the log-variance of the target): where exp(-s)·L begins in the
+            thousands, Adam remembers those gradients for long, and s lags behind.
 
     L must stay above 0: the weight of a loss that reaches 0 grows without bound. So a term that
     can be fitted to the last digit needs a number as its weight.
