@@ -30,7 +30,7 @@ def fit(unit: float) -> tuple[lossmith.Objective, float, float]:
     objective = (
         uncertain("regression", spread) * lossmith.L2().on(target="progress").named("progress")
         + uncertain() * lossmith.CrossEntropy().on(target="sugar").named("sugar")
-        + 1e-2 * lossmith.L2Penalty()
+        + 5e-2 * lossmith.L2Penalty()
     )
     body = torch.nn.Sequential(torch.nn.Linear(9, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
     optimizer = torch.optim.Adam(body.parameters(), lr=0.01)

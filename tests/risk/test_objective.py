@@ -89,6 +89,28 @@ def test_every_kind_of_module_takes_part():
     torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
 
 
+def test_structural_risk_reads_like_the_mathematics():
+    net, given = Net(), batch()
+    center = lossmith.CenterLoss(5, 3).double()
+    objective = (
+        CE() + 0.01 * center + 1e-4 * lossmith.L1Penalty() + lossmith.L2Penalty("body.weight") / 7
+    )
+    inputs = everything(net, given)
+    inputs = {k: inputs[k] for k in ("logits", "features", "target", "parameters")}
+    value, parts = objective.parts(**inputs)
+    weights = [p for n, p in net.named_parameters() if n.endswith("weight")]
+    expected = F.cross_entropy(inputs["logits"], given["target"])
+    expected = expected + 0.01 * inputs["features"].square().sum(1).mean() / 2
+    expected = expected + 1e-4 * sum(w.abs().sum() for w in weights)
+    expected = expected + net.body.weight.square().sum() / 14
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
+    assert list(parts) == ["cross_entropy", "center_loss", "l1_penalty", "l2_penalty"]
+    assert objective.totals(**inputs)["l1_penalty"][1] == 1
+    ours = torch.autograd.grad(value, weights, retain_graph=True)
+    for a, b in zip(ours, torch.autograd.grad(expected, weights), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-14)
+
+
 def test_torch_modules_and_plain_functions_are_terms():
     x = batch()["x"]
     objective = lossmith.Objective(

@@ -40,6 +40,10 @@ CASES = {
     ),
     "scheduled": (lossmith.LinearRamp(0.25, 1, 3) * CE(), True, 0.5, 0.0),
     "nested": (2 * lossmith.Objective(inner=CE() + Huber().on(target="goal")), True, 6.0, 0.0),
+    "lasso": (CE() + 0.01 * lossmith.L1Penalty(), True, None, 0.0),
+    "groups": (CE() + 0.01 * lossmith.GroupLasso("rows"), True, None, 0.0),
+    "ridge": (CE() + 0.01 * lossmith.L2Penalty(), True, math.inf, 0.0),
+    "scad": (CE() + 0.01 * lossmith.SCAD(), None, None, 0.0),
     "a function": (CE() + (lambda features: features.sum()), None, None, None),
 }  # fmt: skip
 
@@ -65,11 +69,13 @@ def test_no_batch_breaks_a_claim(case):
     y = torch.tensor([0, 3, 4, 1])
     fixed = {"target": y, "goal": torch.linspace(-1, 1, 12, dtype=F64).view(4, 3)}
     fixed["target_probs"] = torch.full((4, 5), 0.2, dtype=F64)
-    shapes = {"logits": (4, 5), "prediction": (4, 3), "features": (4, 3)}
+    shapes = {"logits": (4, 5), "prediction": (4, 3), "features": (4, 3), "parameters": (6, 2)}
     fixed = {k: v for k, v in fixed.items() if k in users}
     shapes = {k: v for k, v in shapes.items() if k in users}
 
     def value(point):
+        if "parameters" in point:  # a list of tensors is taken as it is
+            point = point | {"parameters": [point["parameters"].requires_grad_()]}
         return objective(**point, **fixed).item()
 
     for seed in range(120):
@@ -80,10 +86,10 @@ def test_no_batch_breaks_a_claim(case):
         at, to = value(a), value(b)
         slack = 1e-12 * (1 + abs(at) + abs(to))
         if found.convex:
-            middle = value({k: (a[k] + b[k]) / 2 for k in shapes})
+            middle = value({k: ((a[k] + b[k]) / 2).detach() for k in shapes})
             assert middle <= (at + to) / 2 + slack, seed
         if found.lipschitz is not None:
-            move = max((a[k] - b[k]).abs().max().item() for k in shapes)
+            move = max((a[k] - b[k]).detach().abs().max().item() for k in shapes)
             assert abs(at - to) <= found.lipschitz * move * (1 + 1e-9) + slack, seed
         for v in (at, to):
             assert found.lowest is None or v >= found.lowest - slack, seed

@@ -13,13 +13,14 @@ from torch.nn import functional as F
 from lossmith.errors import ParameterError, ShapeError
 from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
+from lossmith.face.summand import Summand
 from lossmith.risk.partition import log_partition
 
 _NAME = "AdaptiveLoss"
 _barron = FUNCTIONS["barron"]
 
 
-class AdaptiveLoss(nn.Module):
+class AdaptiveLoss(Summand, nn.Module):
     """The negative log-likelihood of Barron's family: its shape alpha and scale c are learned.
 
     Without log(c·Z(alpha)) a learned alpha only falls and a learned c only grows, for that makes

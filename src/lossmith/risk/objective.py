@@ -68,7 +68,8 @@ class Objective(Summand, nn.Module):
     Exact means over micro-batches and ranks: `totals(…)` gives (total, mass) of every term, and
     a call with masses={name: mass of the whole step} divides by those, so that the values and
     gradients of all calls of the step add up to those of the joined batch. A penalty has mass 1
-    in each call; its mass of the step is the number of calls, and so it counts once.
+    in each call; its mass of the step is the number of calls, and so it counts once. Where
+    DistributedDataParallel or FSDP average gradients over ranks, multiply by the number of ranks.
 
     Errors:
         InputError (a ValueError) for an input that is missing or that no term takes, and whatever
