@@ -17,6 +17,7 @@ from lossmith.face.modules import Loss
 from lossmith.face.summand import Summand
 from lossmith.formula.ledger import find
 from lossmith.risk.ranks import Group
+from lossmith.risk.unmoved import Unmoved
 
 _NAME = "CenterLoss"
 _HALVES = (torch.float16, torch.bfloat16)
@@ -35,7 +36,8 @@ class CenterLoss(Summand, nn.Module):
         loss of the batch was computed from the centres as they were. It needs no optimiser and
         knows nothing of the loss's weight, its ψ or its reduction. Like BatchNorm's statistics,
         centres move at each call in training mode, with or without grad; model.eval() holds them.
-        update="gradient": centres are a Parameter for your optimiser, with the loss's gradient.
+        update="gradient": centres are a Parameter for your optimiser, with the loss's gradient. A
+        warning says so, once, if they have not moved in the first 256 training calls.
 
     Shapes:
         features: (N, dim) or (N, dim, d1, …). target: class indices, (N,) or (N, d1, …).
@@ -81,6 +83,7 @@ class CenterLoss(Summand, nn.Module):
     ignore_index: int
     reduction: str
     _group: Group
+    _expected: Unmoved
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class CenterLoss(Summand, nn.Module):
         self.ignore_index, self.reduction = ignore_index, reduction
         self.loss = _residual(loss)
         self._group = Group(process_group)
+        self._expected = Unmoved()
         centers = torch.zeros(self.num_classes, self.dim, dtype=torch.float32)
         if update == "gradient":
             self.centers = nn.Parameter(centers)
@@ -187,6 +191,8 @@ class CenterLoss(Summand, nn.Module):
             mask=None if every else keep.unsqueeze(1),
             **settings,
         )
+        if self.training and self.update == "gradient":
+            self._expected.call(_NAME, "centers", self.centers)
         if self.training and self.update == "paper":
             weighted = weight is not None
             amount = torch.where(keep, weight.detach(), 0.0) if weight is not None else keep
