@@ -59,7 +59,9 @@ def _lift(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Any]:
     def lifted(x: Any) -> Any:
         if isinstance(x, Tensor):
             return function(x)
-        return function(torch.tensor(x, dtype=torch.float64)).item()
+        value = function(torch.full((), x, dtype=torch.float64))
+        # A tracer may have made a variable of the number, and cannot look at it.
+        return value if torch.compiler.is_compiling() else value.item()
 
     return lifted
 

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
+from lossmith.errors import (
+    DtypeError,
+    InputError,
+    LabelError,
+    ParameterError,
+    ShapeError,
+    UnsupportedError,
+)
 from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
@@ -196,7 +203,16 @@ class CenterLoss(Summand, nn.Module):
         if self.training and self.update == "paper":
             weighted = weight is not None
             amount = torch.where(keep, weight.detach(), 0.0) if weight is not None else keep
-            self._move(features.detach(), index, amount.flatten(), own.detach(), weighted)
+            try:
+                self._move(features.detach(), index, amount.flatten(), own.detach(), weighted)
+            except RuntimeError as error:
+                if torch._C._functorch.peek_interpreter_stack() is None:
+                    raise
+                raise UnsupportedError(
+                    f'{_NAME}: update="paper" moves the centres at each call in training mode, and '
+                    "a torch.func transform cannot move what comes from outside of it. Call "
+                    'loss.eval() for the transform, or use update="gradient".'
+                ) from error
         return result
 
     def _halved(self, value: Tensor) -> Tensor:
@@ -218,7 +234,8 @@ class CenterLoss(Summand, nn.Module):
         if weighted:
             away.mul_(amount.unsqueeze(1))
         rows, several = index.numel(), self._group.several()
-        if several or self.num_classes <= rows:
+        # An exported program has no branch on the size of its batch.
+        if several or torch.compiler.is_exporting() or self.num_classes <= rows:
             sums, mass = _sums(away, amount, index, self.num_classes)
             if several:
                 self._group.add(sums)
