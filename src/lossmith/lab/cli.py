@@ -46,6 +46,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lossmith.lab.matrix:matrix",
         "Compare every combination of options with a plain definition and print the worst errors.",
     ),
+    "support": (
+        "lossmith.lab.support.command:support",
+        "Try every loss in every mode of PyTorch and print what came of it.",
+    ),
 }
 
 
