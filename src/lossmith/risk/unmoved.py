@@ -25,8 +25,8 @@ class Unmoved:
     def call(self, owner: str, name: str, value: Tensor) -> None:
         """One training call in which an optimiser is expected to move the parameter some time."""
         if (
-            self._calls == _PATIENCE
-            or torch.compiler.is_compiling()
+            torch.compiler.is_compiling()  # first: a count that is read would be compiled in
+            or self._calls == _PATIENCE
             or not isinstance(value, nn.Parameter)
             or not (value.requires_grad and torch.is_grad_enabled())
             or value.is_meta
