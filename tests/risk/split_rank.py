@@ -357,7 +357,7 @@ def run(rank, world, meeting, results):
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{meeting}", rank=rank, world_size=world,
-        timeout=timedelta(seconds=30),
+        timeout=timedelta(seconds=60),
     )  # fmt: skip
     try:
         torch.save(
