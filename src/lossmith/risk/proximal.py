@@ -110,7 +110,7 @@ def _pairs(penalties: Any) -> list[tuple[Penalty, float]]:
     elif isinstance(penalties, tuple) and len(penalties) == 2 and isinstance(penalties[0], Penalty):
         pairs = [penalties]
     else:
-        pairs = list(penalties) if isinstance(penalties, list | tuple) else [(penalties, None)]
+        pairs = list(penalties) if isinstance(penalties, list | tuple) else [penalties]
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], Penalty):
             raise DtypeError(

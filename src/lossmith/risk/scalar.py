@@ -44,10 +44,9 @@ class Scalar:
     def value(self, w: Tensor) -> Tensor:
         """ψ elementwise, differentiable to any order by the formula."""
         w = w.to(compute_dtype(w.dtype))
-        psi = pointwise(_registered(self.formula))
         if self.formula.scale is None:
-            return psi.apply(w, *self.shape)
-        return psi.apply(w / self.scale, *self.shape) * self.scale**self.power
+            return self._plain(w)
+        return self._plain(w / self.scale) * self.scale**self.power
 
     def prox(self, x: Tensor, step: float | Tensor) -> Tensor:
         """argmin_u ½(u - x)² + step·ψ(u) elementwise; an odd function of x where ψ is even."""
@@ -153,18 +152,21 @@ class Scalar:
         return self._compiled[1]
 
     def _plain(self, u: Tensor) -> Tensor:
-        result: Tensor = pointwise(_registered(self.formula)).apply(u, *self.shape)
-        return result
+        """ψ₀, whose slope may not be u itself: torch wants no operation that hands its input on."""
+        key, halved = _registered(self.formula)
+        result: Tensor = pointwise(key).apply(u, *self.shape)
+        return result * 0.5 if halved else result
 
 
 @lru_cache(maxsize=256)
 @constant_to_tracers
-def _registered(formula: Formula) -> str:
-    from lossmith.formula.calculus import base
+def _registered(formula: Formula) -> tuple[str, bool]:
+    from lossmith.formula.calculus import U, base, slope
 
     arguments = ("u", *(p.name for p in formula.shape))
     # A number of its own: two people's formulas may share a name.
-    return register(f"penalty{next(_NUMBER)}:{formula.name}", base(formula), arguments)
+    name, halved = f"penalty{next(_NUMBER)}:{formula.name}", slope(formula) == U
+    return register(name, base(formula) * (2 if halved else 1), arguments), halved
 
 
 @lru_cache(maxsize=256)
