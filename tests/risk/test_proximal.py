@@ -28,7 +28,10 @@ OPTIMIZERS = {
     "AMSGrad": (lambda p: optim.Adam(p, lr=0.2, amsgrad=True), 400),
     "AdamW": (lambda p: optim.AdamW(p, lr=0.05, weight_decay=0.0), 400),
     "RMSprop": (lambda p: optim.RMSprop(p, lr=0.02), 400),
-    "RMSprop with momentum": (lambda p: optim.RMSprop(p, lr=0.001, momentum=0.9), 800),
+    "RMSprop with momentum": (
+        lambda p: optim.RMSprop(p, lr=0.002, alpha=0.9, momentum=0.9),
+        500,
+    ),
     "Adagrad": (lambda p: optim.Adagrad(p, lr=0.5, lr_decay=1e-4), 300),
 }
 
