@@ -70,8 +70,8 @@ def _size(caller: str, kind: str, module: Any, group: Any) -> int:
         return Group(own).size()
     if kind == "FSDP2" and group is None:
         raise InputError(
-            f"{caller}: the model is sharded over a mesh of several dimensions; give group=, the "
-            "process group of all the ranks that see different data."
+            f"{caller}: the mesh of the FSDP model has several dimensions, or does not show; give "
+            "group=, the process group of all the ranks that see different data."
         )
     return Group(group).size()
 
@@ -81,10 +81,22 @@ def _own_group(kind: str, module: Any) -> Any:
     if kind == "DDP":
         return module.process_group
     if kind == "FSDP2":
-        meshes = (getattr(parameter, "device_mesh", None) for parameter in module.parameters())
-        mesh = next((mesh for mesh in meshes if mesh is not None), None)
-        if mesh is not None and mesh.ndim == 1:
-            return mesh.get_group()
+        mesh = _mesh(module)
+        return mesh.get_group() if mesh is not None and mesh.ndim == 1 else None
+    return None
+
+
+def _mesh(module: Any) -> Any:
+    """The mesh of an FSDP2 model; between forward and backward its parameters do not show it."""
+    for parameter in module.parameters():
+        if hasattr(parameter, "device_mesh"):
+            return parameter.device_mesh
+    from torch.distributed.fsdp import FSDPModule
+
+    for part in module.modules():
+        state = part._get_fsdp_state() if isinstance(part, FSDPModule) else None
+        for group in getattr(state, "_fsdp_param_groups", None) or ():
+            return group.mesh_info.mesh
     return None
 
 
