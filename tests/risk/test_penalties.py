@@ -1,6 +1,8 @@
 """Penalties against skglm, SciPy and algebra. A record in the ledger is tested by being there."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -285,3 +287,26 @@ def test_every_record_has_the_slope_at_zero_that_the_page_says():
         slope = next(p for p in right if p.low == 0).limit(1, right=False)
         expected = {"l2": 0.0, "elastic_net": 0.5}.get(name, 1.0)
         assert float(slope) == expected
+
+
+def test_copies_are_the_same_penalty():
+    x = points(9, 1.0)
+    for penalty in (
+        *(lossmith.Penalty(name) for name in PENALTIES), lossmith.MCP(2.0, scale=0.5),
+        lossmith.Penalty("huber", delta=0.4), lossmith.Penalty("l2"), lossmith.Penalty(lossmith.l2),
+        lossmith.GroupLasso("rows", of=lossmith.SCAD(), only="a*"),
+    ):  # fmt: skip
+        for again in (pickle.loads(pickle.dumps(penalty)), copy.deepcopy(penalty)):
+            assert repr(again) == repr(penalty)
+            assert again.formula is penalty.formula
+            assert torch.equal(again.prox(x, 0.3), penalty.prox(x, 0.3))
+
+
+def test_other_transforms():
+    w = points(6, 1.0)
+    penalty = lossmith.L2Penalty()
+    torch.testing.assert_close(
+        torch.func.hessian(lambda w: penalty([w]))(w), torch.eye(6, dtype=F64)
+    )
+    rows = torch.func.vmap(lambda w: lossmith.MCP()([w]))(w.view(2, 3))
+    torch.testing.assert_close(rows, torch.stack([lossmith.MCP()([r]) for r in w.view(2, 3)]))

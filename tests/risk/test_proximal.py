@@ -267,3 +267,35 @@ def test_what_has_no_step_size_is_refused():
     adam.step()
     with pytest.raises(lossmith.UnsupportedError, match="its metric"):
         prox.step()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_penalties_that_share_weights_take_the_step_of_their_sum(name):
+    """Sparse group lasso with decay: no neighbour of the result is better in the step's metric."""
+    generator = torch.Generator().manual_seed(5)
+    model = started(3)
+    kinds = {"SGD": optim.SGD, "Adam": optim.Adam}
+    optimizer = kinds[name](model.parameters(), lr=0.7)
+    terms = {lossmith.L2Penalty(): 0.3, lossmith.GroupLasso("columns"): 0.6}
+    terms[lossmith.L1Penalty()] = 0.2
+    prox = lossmith.ProximalStep(optimizer, terms, model)
+    model.weight.grad = torch.randn(3, P, generator=generator, dtype=torch.float64)
+    optimizer.step()
+    x = model.weight.detach().clone()
+    tau = 0.7 if name == "SGD" else 0.7 / (model.weight.grad.abs() + 1e-8)
+    prox.step()
+    u = model.weight.detach().clone()
+
+    def cost(w):
+        return (0.5 * (w - x) ** 2 / tau).sum() + sum(c * p([w]) for p, c in terms.items())
+
+    least = cost(u)
+    assert (u == 0).any()
+    assert not (u == 0).all()
+    for size in (1e-1, 1e-3, 1e-5):
+        for k in range(60):
+            move = torch.randn(3, P, generator=generator, dtype=torch.float64) * size
+            alone = torch.zeros_like(move)
+            alone[:, k % P] = move[:, k % P]  # one group by itself
+            assert cost(u + move) >= least
+            assert cost(u + alone) >= least

@@ -63,9 +63,22 @@ class Penalty(Summand, nn.Module):
                 "weight's distance from 0: one of " + ", ".join(PENALTIES) + ", or a residual loss."
             )
         self.formula: Formula = record
+        self._in_ledger = record in PENALTIES.values()
+        self._given = record.name if known or record.builtin else formula
         self.settings = record.bind(settings)
         self.only, self.skip = only, skip
         self._scalar = Scalar(record, tuple(self.settings.values()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A record is found again, not copied: its programs are kept by its identity."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("formula", "_scalar")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        name = self._given
+        ours = isinstance(name, str) and name in PENALTIES and self._in_ledger
+        self.formula = PENALTIES[name] if ours else formula_of(name)
+        self._scalar = Scalar(self.formula, tuple(self.settings.values()))
 
     @property
     def _name(self) -> str:

@@ -16,8 +16,8 @@ from lossmith.risk.select import Found
 from lossmith.risk.steps import Steps
 
 # In this order the proximal operators of two penalties of the same weights follow one another and
-# give that of their sum: thresholds weight by weight, then groups, then a common shrinking.
-_ORDER = {"l1": 0, "group": 1, "l2": 2}
+# give that of their sum: a common shrinking, thresholds weight by weight, then groups.
+_ORDER = {"l2": 0, "l1": 1, "group": 2}
 
 
 class ProximalStep:
@@ -43,8 +43,8 @@ class ProximalStep:
     Parameters:
         optimizer: torch's SGD, Adam, AdamW, RMSprop or Adagrad.
         penalties: {penalty: λ, …} or (penalty, λ); λ ≥ 0. Several penalties of the same weights
-            may be one each of L1Penalty, GroupLasso and L2Penalty, whose steps in this order are
-            the step of the sum (sparse group lasso, for example).
+            may be one each of L1Penalty, GroupLasso and L2Penalty, whose steps add up to that of
+            the sum (sparse group lasso, for example).
         model: what the penalties are called with: a model, an iterable or dict of parameters.
             Parameters of other optimisers are left to a ProximalStep of their own.
 
@@ -95,7 +95,11 @@ class ProximalStep:
                 continue
             x: Tensor = found.parameter.detach()
             for i in which:
-                x = self.penalties[i]._prox_of(found, x, step * self.weights[i])
+                weight = self.weights[i]
+                x = self.penalties[i]._prox_of(found, x, step * weight)
+                if _kind(self.penalties[i]) == "l2":
+                    # ½(u - x)²/τ + ½λu² is ½(u - x')²/τ' and a constant: those who follow see τ'.
+                    step = step / (1 + step * weight)
             found.parameter.copy_(x)
 
     def __repr__(self) -> str:
