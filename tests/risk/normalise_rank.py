@@ -121,6 +121,20 @@ def nothing(group):
     }
 
 
+def refused(group):
+    """What is said of models whose gradients do not meet."""
+    case = next(case for case in nc.cases() if case.name == "center")
+    one = nc.One(case, torch.float64)
+    layer = wrapped(one.layer, "DDP", group)
+    said = []
+    for model in (one.layer, layer):
+        try:
+            lossmith.StepMean(model, torch.optim.SGD(one.parameters(), 0.1))
+        except lossmith.InputError as error:
+            said.append(str(error))
+    return said
+
+
 def run(rank, meeting, results):
     """All groups of 1, 2 and 3 ranks in one start; the first rank of a group tells its results."""
     torch.set_num_threads(1)
@@ -142,6 +156,8 @@ def run(rank, meeting, results):
         with nc.using("reference"):
             found["uneven"] = uneven(rank, groups[3])
             found["nothing"] = nothing(groups[3])
+            found["refused"] = refused(groups[3])
         torch.save(found, f"{results}/{rank}.pt")
+        distributed.barrier()  # nobody leaves while another still talks
     finally:
         distributed.destroy_process_group()

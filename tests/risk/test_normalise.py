@@ -125,6 +125,22 @@ def test_sparse_and_half_gradients():
         torch.testing.assert_close(model.weight.grad.to_dense(), sums / 3)
 
 
+def test_paper_centres_move_once_a_step_if_they_are_called_once():
+    rows = batches(7, 1, 0, 12)
+    centers = [lossmith.CenterLoss(nc.CLASSES, nc.WIDTH) for _ in range(2)]
+    for x, y in rows:
+        centers[0].eval().total(x, y)
+    joined = torch.cat([x for x, _ in rows]), torch.cat([y for _, y in rows])
+    centers[0].train()(*joined)
+    centers[1](*joined)
+    assert centers[1].centers.any()
+    assert torch.equal(centers[0].centers, centers[1].centers)
+    centers[1].centers.zero_()
+    for x, y in rows:
+        centers[1](x, y)
+    assert not torch.allclose(centers[0].centers, centers[1].centers)
+
+
 class _NoLooking(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         assert "_local_scalar_dense" not in str(function), "a value was looked at"

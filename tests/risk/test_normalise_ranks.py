@@ -144,3 +144,10 @@ def test_no_rows_anywhere_give_gradients_of_zero(results):
         for found in result["nothing"].values():
             assert found
             assert all(not value.any() for value in found.values())  # NaN is not False
+
+
+def test_models_whose_gradients_do_not_meet_are_refused(results):
+    for result in results:
+        plain, outside = result["refused"]
+        assert "3 ranks, but Linear is neither" in plain
+        assert "1 parameter(s) of the optimiser, shapes [(4, 4)], lie outside" in outside
