@@ -159,3 +159,18 @@ def test_every_kink_is_stated():
         kinked = kinks(record, record.defaults)
         if record.family != "probability" and kinked and name not in smooth:
             assert name in {row[0] for row in KINKS}, f"{name} has kinks {kinked}, none stated"
+
+
+@lossmith.residual
+def half_square(u):
+    """Squared error, half of it: its slope is u itself."""
+    return u**2 / 2
+
+
+def test_a_slope_that_is_the_residual_itself():
+    z = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    target = torch.randn(6, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda z: half_square(z, target), (z,))
+    assert torch.autograd.gradgradcheck(lambda z: half_square(z, target), (z,))
+    slope = torch.func.grad(lambda z: half_square(z, target, reduction="sum"))
+    assert torch.equal(slope(z), z - target)

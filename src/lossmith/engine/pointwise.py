@@ -109,7 +109,7 @@ def _eager(key: str) -> Any:
     class Psi(_Psi):
         @staticmethod
         def forward(u: Tensor, *parameters: Any) -> Tensor:
-            return program(u, *parameters)[0]
+            return _own(program(u, *parameters)[0], u)
 
         @staticmethod
         def backward(ctx: Any, upstream: Tensor) -> Any:
@@ -145,7 +145,7 @@ def _for_tracers(key: str) -> Any:
     class Psi(_Psi):
         @staticmethod
         def forward(u: Tensor, *parameters: Any) -> Tensor:
-            return program(u, *parameters)[0]
+            return _own(program(u, *parameters)[0], u)
 
         @staticmethod
         def backward(ctx: Any, upstream: Tensor) -> Any:
@@ -162,6 +162,11 @@ def _for_tracers(key: str) -> Any:
     Psi.forward.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
     Psi.__name__ = Psi.__qualname__ = f"Psi[{key}]"
     return Psi
+
+
+def _own(value: Tensor, u: Tensor) -> Tensor:
+    """Autograd wants an output that is no input; of u²/2 the slope is u itself."""
+    return value.clone() if value is u else value
 
 
 def _refill(ctx: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lossmith.engine import cache
 from lossmith.engine.cpu import elementwise, machine, panels, source
-from lossmith.engine.cpu.memory import fresh
+from lossmith.engine.cpu.memory import fresh, scratch
 from lossmith.engine.cpu.threads import share
 from lossmith.engine.plan import Call, Output, Plan, fix
 from lossmith.errors import LabelError
@@ -151,21 +151,18 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     arguments.append(address)
     fixed, numbers = fix(call)
     tail = ((smoothing, *numbers) if smoothing else numbers) + (factor,)
-    dtype = np.float64 if prediction.dtype == torch.float64 else np.float32
+    width = 8 if prediction.dtype == torch.float64 else 4
     kernel = _kernel(call, output, fixed, inner == 1, panel, False)
 
     def run_blocks(first: int, last: int) -> None:
-        # Room to work in, of its own for each thread.
         room: tuple[int, ...]
         if panel:
             lanes = panels.LANES
-            scratch = np.empty((classes + 7) * lanes, dtype)
-            places = np.empty(2 * lanes, np.int64)
-            start = scratch.ctypes.data
-            room = (start + 7 * lanes * scratch.itemsize, start, places.ctypes.data, lanes)
+            places = scratch(lanes * (2 * 8 + (classes + 7) * width))
+            start = places + 2 * 8 * lanes
+            room = (start + 7 * lanes * width, start, places, lanes)
         else:
-            scratch = np.empty(2 * classes, dtype)
-            room = (scratch.ctypes.data,)
+            room = (scratch(2 * classes * width),)
         kernel(
             machine.UNUSED, machine.UNUSED, first, last, rows, classes, inner, block_rows,
             call.ignore_index, *arguments, *room, *tail,

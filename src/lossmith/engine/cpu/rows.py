@@ -172,7 +172,12 @@ def _softmax_hard(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
 
 
 def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
-    """Σ_k q_k ψ(log p_k), with a_k = q_k ψ'(log p_k): dz_k = a_k - p_k Σ_j a_j (link/chain.py)."""
+    """Σ_k q_k ψ(log p_k), with a_k = q_k ψ'(log p_k): dz_k = a_k - p_k Σ_j a_j (link/chain.py).
+
+    Where p of the highest class rounds to 1, 1 - p is still known: the sum of the others. So its
+    log p is -log1p(others), and its gradient, a difference of two numbers that nearly agree, is
+    minus the sum of the others' (softmax gradients add up to 0).
+    """
     arguments = "".join(f", {p}" for p in parameters)
     k.line("highest, allowed = _LEAST, K(0.0)")
     k.open("for k in range(classes):")
@@ -181,18 +186,23 @@ def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     k.line("highest = max(highest, rank(z))")
     k.line("allowed += where(z > K(-np.inf), K(1.0), K(0.0))")
     k.close()
-    k.line("top, whole = unrank(highest), K(0.0)")
+    k.line("top, best, others = unrank(highest), 0, K(0.0)")
     if not plan.hard:
         k.line("lost = where(top == K(-np.inf), K(1.0), K(0.0))  # no class is allowed")
     k.open("for k in range(classes):")
-    k.line("whole += exp(scratch[k] - top)")
+    k.line("best = max(best, k if scratch[k] == top else 0)")
     k.close()
-    k.line("top = top + log(whole)")
+    k.open("for k in range(classes):")
+    k.line("z = scratch[k] - top")
+    k.line("scratch[k] = z  # in memory: the compiler would rather subtract top + shift below")
+    k.line("others += where(k == best, K(0.0), exp(z))")
+    k.close()
+    k.line("shift = log1p(others)")
     if plan.smoothed:
         k.line("spread = smoothing / allowed  # forbidden classes get none of it")
     k.line("value, pull = K(0.0), K(0.0)")
     k.open("for k in range(classes):")
-    k.line("u = scratch[k] - top")
+    k.line("u = scratch[k] - shift")
     if plan.hard:
         k.line("q = where(k == y, K(1.0), K(0.0))")
     else:
@@ -220,10 +230,14 @@ def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     if not plan.hard:
         k.line("bad += 1 if lost != K(0.0) else 0")
     if "gradient" in plan.output:
-        k.line(f"step = {_step(plan)}")
+        k.line(f"step, slopes = {_step(plan)}, K(0.0)")
         k.open("for k in range(classes):")
-        k.line("g = step * (scratch[classes + k] - exp(scratch[k] - top) * pull)")
+        k.line("g = step * (scratch[classes + k] - exp(scratch[k] - shift) * pull)")
         k.line(f"gradient[{_at(plan)}] = {store('g', plan.prediction)}")
+        k.line("slopes += where(k == best, K(0.0), g)")
+        k.close()
+        k.open("if others < K(1.0):")
+        k.line(f"gradient[{_at(plan, 'best')}] = {store('-slopes', plan.prediction)}")
         k.close()
 
 
