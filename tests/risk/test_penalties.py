@@ -14,7 +14,7 @@ import lossmith
 from lossmith.formula.penalty import PENALTIES
 from lossmith.formula.pieces import pieces
 from lossmith.formula.properties import of as properties
-from lossmith.risk.scalar import Scalar
+from lossmith.risk.penalty.scalar import Scalar
 from risk.peers import penalties as peers
 
 F64 = torch.float64

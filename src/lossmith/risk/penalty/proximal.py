@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, optim
 
 from lossmith.errors import DtypeError, InputError, ParameterError, UnsupportedError
-from lossmith.risk.groups import GroupLasso
-from lossmith.risk.penalties import Penalty
-from lossmith.risk.select import Found
-from lossmith.risk.steps import Steps
+from lossmith.risk.penalty.groups import GroupLasso
+from lossmith.risk.penalty.penalties import Penalty
+from lossmith.risk.penalty.select import Found
+from lossmith.risk.penalty.steps import Steps
 
 # In this order the proximal operators of two penalties of the same weights follow one another and
 # give that of their sum: a common shrinking, thresholds weight by weight, then groups.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lossmith.engine.labels import tolerance
 from lossmith.errors import LabelError
-from lossmith.risk.class_shard import Split
+from lossmith.risk.classes.shard import Split
 
 
 def in_range(split: Split, target: Tensor) -> None:

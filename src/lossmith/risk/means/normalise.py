@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lossmith.errors import InputError, ShapeError
-from lossmith.risk.averaging import divided_by, group_of, wrappers
+from lossmith.risk.means.averaging import divided_by, group_of, wrappers
 from lossmith.risk.ranks import Group
 
 

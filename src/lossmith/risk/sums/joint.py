@@ -18,8 +18,8 @@ from lossmith.formula.properties import Properties
 from lossmith.formula.record import Formula
 from lossmith.formula.traits import Known
 from lossmith.risk.centers import CenterLoss
-from lossmith.risk.penalties import Penalty
-from lossmith.risk.terms import Term
+from lossmith.risk.penalty.penalties import Penalty
+from lossmith.risk.sums.terms import Term
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from lossmith.errors import DtypeError, UnsupportedError
-from lossmith.risk.channel_paths import Path, paths
+from lossmith.risk.penalty.channel_paths import Path, paths
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from lossmith.engine import reference
 from lossmith.engine.pointwise import pointwise
-from lossmith.risk import class_labels
-from lossmith.risk.class_shard import Split
-from lossmith.risk.collectives import copied, gathered, largest, rank_of, summed
+from lossmith.risk.classes import labels as class_labels
+from lossmith.risk.classes.shard import Split
+from lossmith.risk.classes.collectives import copied, gathered, largest, rank_of, summed
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.errors import InputError, LossmithError, ShapeError, UnsupportedError
-from lossmith.risk import inputs
-from lossmith.risk.inputs import Wires
-from lossmith.risk.weights import Constant, Scheduled, Weight
+from lossmith.risk.sums import inputs
+from lossmith.risk.sums.inputs import Wires
+from lossmith.risk.sums.weights import Constant, Scheduled, Weight
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
-from lossmith.risk import inputs, joint, terms
-from lossmith.risk.inputs import Wire, Wires
-from lossmith.risk.joint import JointProperties
-from lossmith.risk.terms import Rule, Term
-from lossmith.risk.weights import Scheduled, Uncertainty, Weight, weight
+from lossmith.risk.sums import inputs, joint, terms
+from lossmith.risk.sums.inputs import Wire, Wires
+from lossmith.risk.sums.joint import JointProperties
+from lossmith.risk.sums.terms import Rule, Term
+from lossmith.risk.sums.weights import Scheduled, Uncertainty, Weight, weight
 
 
 class Parts(NamedTuple):

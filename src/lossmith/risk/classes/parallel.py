@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from lossmith.engine import run
 from lossmith.face import checks
 from lossmith.face.summand import Summand
-from lossmith.risk import class_arguments
-from lossmith.risk.class_split import losses
+from lossmith.risk.classes import arguments as class_arguments
+from lossmith.risk.classes.split import losses
 from lossmith.risk.ranks import Group
 
 Reduction = Literal["mean", "sum", "none"]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossmith.link.links import Linked
-from lossmith.risk.collectives import copied
+from lossmith.risk.classes.collectives import copied
 from lossmith.risk.ranks import Group
 
 

@@ -13,9 +13,9 @@ from lossmith.face import checks, values
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
 from lossmith.link.links import Linked
-from lossmith.risk import class_agreement, class_mesh
-from lossmith.risk.class_shard import Split
-from lossmith.risk.collectives import rank_of
+from lossmith.risk.classes import agreement, mesh
+from lossmith.risk.classes.shard import Split
+from lossmith.risk.classes.collectives import rank_of
 
 NAME = "class_parallel_loss"
 _DEFAULTS: dict[str, Any] = {
@@ -57,7 +57,7 @@ def split(
             "torch.func. Call it outside the compiled or transformed function; for gradients of "
             "gradients use torch.autograd.grad(…, create_graph=True)."
         )
-    group, dim = class_mesh.group(NAME, logits, process_group)
+    group, dim = mesh.group(NAME, logits, process_group)
 
     def prepare() -> tuple[Split, str]:
         linked, settings = chosen(loss)
@@ -70,7 +70,7 @@ def split(
             )
         bound, alpha = bind(linked, settings, parameters)
         whole = per_class == "whole"
-        local = partial(class_mesh.local, NAME, dim=dim, whole=whole)
+        local = partial(mesh.local, NAME, dim=dim, whole=whole)
         made = Split(
             linked, local("logits", logits), local("target", target),
             tuple(local(n, v) for n, v in bound.items()), group, 0, 0,
@@ -84,10 +84,10 @@ def split(
 
     sizes = shard_sizes
     if sizes is None:
-        made, reduction, sizes = class_agreement.agreed(NAME, group, prepare)
+        made, reduction, sizes = agreement.agreed(NAME, group, prepare)
     else:
         made, reduction = prepare()
-        sizes = class_agreement.given(NAME, sizes, made)
+        sizes = agreement.given(NAME, sizes, made)
     made.first, made.classes = sum(sizes[: rank_of(group)]), sum(sizes)
     if not made.classes:
         raise ShapeError(f"{NAME}: no rank has a class; the logits need at least one in all.")

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lossmith.engine.reference import compute_dtype
 from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
-from lossmith.risk.penalties import Penalty, _check_step
-from lossmith.risk.select import Found, Rules
+from lossmith.risk.penalty.penalties import Penalty, _check_step
+from lossmith.risk.penalty.select import Found, Rules
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _GROUPS = ("rows", "columns", "channels")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lossmith.risk.select import Rules, select
+from lossmith.risk.penalty.select import Rules, select
 
 
 @dataclass(frozen=True)

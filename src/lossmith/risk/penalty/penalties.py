@@ -13,8 +13,8 @@ from lossmith.face.inspect import formula_of
 from lossmith.face.summand import Summand
 from lossmith.formula.penalty import PENALTIES
 from lossmith.formula.record import Formula
-from lossmith.risk.scalar import Scalar
-from lossmith.risk.select import Found, Rules, select
+from lossmith.risk.penalty.scalar import Scalar
+from lossmith.risk.penalty.select import Found, Rules, select
 
 
 class Penalty(Summand, nn.Module):
