@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lossmith.errors import InputError, ShapeError
-from lossmith.risk.classes.shard import Split
 from lossmith.risk.classes.collectives import gathered, rank_of
+from lossmith.risk.classes.shard import Split
 from lossmith.risk.ranks import Group
 
 # What has to be the same on all ranks, and what to say where it is not.

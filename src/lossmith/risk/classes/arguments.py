@@ -14,8 +14,8 @@ from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
 from lossmith.link.links import Linked
 from lossmith.risk.classes import agreement, mesh
-from lossmith.risk.classes.shard import Split
 from lossmith.risk.classes.collectives import rank_of
+from lossmith.risk.classes.shard import Split
 
 NAME = "class_parallel_loss"
 _DEFAULTS: dict[str, Any] = {

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lossmith.engine import run
 from lossmith.face import checks
 from lossmith.face.summand import Summand
-from lossmith.risk.classes import arguments as class_arguments
+from lossmith.risk.classes import arguments
 from lossmith.risk.classes.split import losses
 from lossmith.risk.ranks import Group
 
@@ -97,7 +97,7 @@ def class_parallel_loss(
         "class_weight": class_weight, "label_smoothing": label_smoothing,
         "ignore_index": ignore_index, "reduction": reduction,
     }  # fmt: skip
-    split, reduced = class_arguments.split(
+    split, reduced = arguments.split(
         logits, target, loss, options, weight, mask, per_class, shard_sizes, process_group,
         parameters,
     )  # fmt: skip
@@ -128,7 +128,7 @@ def _total(
         "class_weight": class_weight, "label_smoothing": label_smoothing,
         "ignore_index": ignore_index, "reduction": "mean",
     }  # fmt: skip
-    split, _ = class_arguments.split(
+    split, _ = arguments.split(
         logits, target, loss, options, weight, mask, per_class, shard_sizes, process_group,
         parameters,
     )  # fmt: skip
@@ -182,8 +182,8 @@ class ClassParallelLoss(Summand, nn.Module):
         **parameters: Any,
     ) -> None:
         super().__init__()
-        checks.reduction(class_arguments.NAME, reduction)
-        class_arguments.bind(*class_arguments.chosen(loss), parameters)
+        checks.reduction(arguments.NAME, reduction)
+        arguments.bind(*arguments.chosen(loss), parameters)
         self.loss, self._group = loss, Group(process_group)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         self.reduction, self.per_class, self.shard_sizes = reduction, per_class, shard_sizes

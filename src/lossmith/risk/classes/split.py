@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from lossmith.engine import reference
 from lossmith.engine.pointwise import pointwise
-from lossmith.risk.classes import labels as class_labels
-from lossmith.risk.classes.shard import Split
+from lossmith.risk.classes import labels
 from lossmith.risk.classes.collectives import copied, gathered, largest, rank_of, summed
+from lossmith.risk.classes.shard import Split
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ def _label(split: Split, rows: _Rows) -> _Label:
     rows.keep = counted if rows.keep is None else rows.keep & counted
     index = torch.where(rows.keep, index, 0)
     if split.look:
-        class_labels.in_range(split, index)
+        labels.in_range(split, index)
     place = index - split.first
     here = (place >= 0) & (place < split.logits.shape[1])
     label = _Label(index, torch.where(here, place, 0), here)
@@ -171,7 +171,7 @@ def _by_index(split: Split, rows: _Rows, label: _Label) -> Tensor:
     if rows.mass is not None:
         rows.weigh(rest.pop(0))
     if split.look:
-        class_labels.not_forbidden(split, rows.keep, own, top)
+        labels.not_forbidden(split, rows.keep, own, top)
     known = [label.of(split, v) for v in numbers.values()] if split.whole else rest
     found = dict(zip(numbers, known, strict=True))
     specs = split.loss.formula.parameters
@@ -205,12 +205,12 @@ def _by_share(split: Split, rows: _Rows, share: Tensor) -> Tensor:
     if rows.mass is not None:
         parts.append(rows.mass)
     if split.look:
-        parts += class_labels.faults(split, share, allowed)
+        parts += labels.faults(split, share, allowed)
     away, best, count, *rest = summed(parts, split.group)
     if rows.mass is not None:
         rows.weigh(rest.pop(0))
     if split.look:
-        class_labels.refuse(split, rows.keep, count, rest, share, allowed)
+        labels.refuse(split, rows.keep, count, rest, share, allowed)
     margin = _margin(best, away, shift, second)
     log_sum, margin = copied([best - F.logsigmoid(margin), margin], split.group)
     if split.label_smoothing:

@@ -1,1 +1,1 @@
-"""Exact means over micro-batches and ranks. Import from the files, not from this page."""
+"""Exact means over micro-batches and ranks."""

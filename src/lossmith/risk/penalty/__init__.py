@@ -1,1 +1,1 @@
-"""Penalties, proximal steps, and what they leave of a network. Import from the files, not from this page."""
+"""Penalties, proximal steps, and what they leave of a network."""
