@@ -43,35 +43,25 @@ globals().update(_FUNCTIONS)
 globals().update(_MODULES)
 
 # Public names of the floors further on, which this one cannot import: where `lossmith` finds them.
-FURTHER_ON = {
-    "Penalty": "lossmith.risk.penalty.penalties",
-    "L1Penalty": "lossmith.risk.penalty.penalties",
-    "L2Penalty": "lossmith.risk.penalty.penalties",
-    "ElasticNet": "lossmith.risk.penalty.penalties",
-    "MCP": "lossmith.risk.penalty.penalties",
-    "SCAD": "lossmith.risk.penalty.penalties",
-    "GroupLasso": "lossmith.risk.penalty.groups",
-    "ProximalStep": "lossmith.risk.penalty.proximal",
-    "Sparsity": "lossmith.risk.penalty.sparsity",
-    "sparsity": "lossmith.risk.penalty.sparsity",
-    "ChannelRemoval": "lossmith.risk.penalty.channels",
-    "remove_zero_channels": "lossmith.risk.penalty.channels",
-    "AdaptiveLoss": "lossmith.risk.adaptive",
-    "CenterLoss": "lossmith.risk.centers",
-    "CosineRamp": "lossmith.risk.sums.schedules",
-    "JointProperties": "lossmith.risk.sums.joint",
-    "LinearRamp": "lossmith.risk.sums.schedules",
-    "Objective": "lossmith.risk.sums.objective",
-    "Uncertainty": "lossmith.risk.sums.weights",
-    "ClassParallelLoss": "lossmith.risk.classes.parallel",
-    "class_parallel_loss": "lossmith.risk.classes.parallel",
-    "keep_inside": "lossmith.risk.learned",
-    "mass_of": "lossmith.risk.means.masses",
-    "global_masses": "lossmith.risk.means.masses",
-    "micro_batches": "lossmith.risk.means.averaging",
-    "share_of_mean": "lossmith.risk.means.normalise",
-    "StepMean": "lossmith.risk.means.normalise",
+_PLACES = {
+    "risk.centers": ("CenterLoss",),
+    "risk.adaptive": ("AdaptiveLoss",),
+    "risk.learned": ("keep_inside",),
+    "risk.sums.objective": ("Objective",),
+    "risk.sums.weights": ("Uncertainty",),
+    "risk.sums.schedules": ("LinearRamp", "CosineRamp"),
+    "risk.sums.joint": ("JointProperties",),
+    "risk.means.masses": ("mass_of", "global_masses"),
+    "risk.means.averaging": ("micro_batches",),
+    "risk.means.normalise": ("share_of_mean", "StepMean"),
+    "risk.penalty.penalties": ("Penalty", "L1Penalty", "L2Penalty", "ElasticNet", "MCP", "SCAD"),
+    "risk.penalty.groups": ("GroupLasso",),
+    "risk.penalty.proximal": ("ProximalStep",),
+    "risk.penalty.sparsity": ("Sparsity", "sparsity"),
+    "risk.penalty.channels": ("ChannelRemoval", "remove_zero_channels"),
+    "risk.classes.parallel": ("class_parallel_loss", "ClassParallelLoss"),
 }
+FURTHER_ON = {name: f"lossmith.{place}" for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),
