@@ -6,6 +6,8 @@ answers before torch is imported. Editors read them from the generated `__init__
 
 from typing import Any
 
+from lossmith.face.summand import door as _door
+
 __version__ = "0.1.0"
 
 
@@ -35,3 +37,6 @@ def __dir__() -> list[str]:
     from lossmith.face import public
 
     return sorted({*globals(), *public.__all__})
+
+
+_door(lambda: __getattr__("Objective"))

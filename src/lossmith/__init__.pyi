@@ -40,6 +40,32 @@ from lossmith.face.divergences import KLDivergence as KLDivergence
 from lossmith.face.divergences import js_divergence as js_divergence
 from lossmith.face.divergences import JSDivergence as JSDivergence
 from lossmith.risk.centers import CenterLoss as CenterLoss
+from lossmith.risk.adaptive import AdaptiveLoss as AdaptiveLoss
+from lossmith.risk.learned import keep_inside as keep_inside
+from lossmith.risk.sums.objective import Objective as Objective
+from lossmith.risk.sums.weights import Uncertainty as Uncertainty
+from lossmith.risk.sums.schedules import LinearRamp as LinearRamp
+from lossmith.risk.sums.schedules import CosineRamp as CosineRamp
+from lossmith.risk.sums.joint import JointProperties as JointProperties
+from lossmith.risk.means.masses import mass_of as mass_of
+from lossmith.risk.means.masses import global_masses as global_masses
+from lossmith.risk.means.averaging import micro_batches as micro_batches
+from lossmith.risk.means.normalise import share_of_mean as share_of_mean
+from lossmith.risk.means.normalise import StepMean as StepMean
+from lossmith.risk.penalty.penalties import Penalty as Penalty
+from lossmith.risk.penalty.penalties import L1Penalty as L1Penalty
+from lossmith.risk.penalty.penalties import L2Penalty as L2Penalty
+from lossmith.risk.penalty.penalties import ElasticNet as ElasticNet
+from lossmith.risk.penalty.penalties import MCP as MCP
+from lossmith.risk.penalty.penalties import SCAD as SCAD
+from lossmith.risk.penalty.groups import GroupLasso as GroupLasso
+from lossmith.risk.penalty.proximal import ProximalStep as ProximalStep
+from lossmith.risk.penalty.sparsity import Sparsity as Sparsity
+from lossmith.risk.penalty.sparsity import sparsity as sparsity
+from lossmith.risk.penalty.channels import ChannelRemoval as ChannelRemoval
+from lossmith.risk.penalty.channels import remove_zero_channels as remove_zero_channels
+from lossmith.risk.classes.parallel import class_parallel_loss as class_parallel_loss
+from lossmith.risk.classes.parallel import ClassParallelLoss as ClassParallelLoss
 
 __version__: str
 primitives: Any

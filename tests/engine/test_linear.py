@@ -145,6 +145,64 @@ def test_every_option_in_every_combination_equals_the_dense_road(
     assert done >= 20
 
 
+def _focal(logits: Tensor, target: Tensor, o: dict[str, Any], alpha: Tensor) -> Tensor:
+    """Focal loss with every option, written out: total / mass."""
+    classes = logits.shape[1]
+    counted = o["mask"] & (o["sample_weight"] != 0)
+    if target.is_floating_point():
+        share = target
+        mass = (target * o["class_weight"]).sum(1)
+    else:
+        counted = counted & (target != o["ignore_index"])
+        label = torch.where(counted, target, 0)
+        share = torch.nn.functional.one_hot(label, classes).to(logits.dtype)
+        mass = o["class_weight"][label]
+    mass = torch.where(counted, mass * o["sample_weight"], 0.0)
+    share = (1 - o["label_smoothing"]) * share + o["label_smoothing"] / classes
+    log_p = logits.log_softmax(1)
+    each = (share * alpha * (1 - log_p.exp()) ** 1.5 * -log_p).sum(1)
+    return (mass * each).sum() / mass.sum()
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("engine", ["reference", "kernels"])
+def test_all_options_of_focal_together(
+    soft: bool, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the formula written out, and against the loss of all logits at once."""
+    reason = "a test" if engine == "reference" else None
+    for module in (linear, run):
+        monkeypatch.setattr(module, "why_not_cpu", lambda call: reason or why(call))
+    draw = torch.Generator().manual_seed(11)
+    f, w, b, target = _small()
+    labels: Tensor = torch.where(torch.arange(9) == 4, -1, target)
+    if soft:
+        labels = (2 * torch.randn(9, 6, generator=draw, dtype=torch.float64)).softmax(1)
+    alpha = torch.rand(6, generator=draw, dtype=torch.float64) + 0.1
+    class_weight = torch.rand(6, generator=draw, dtype=torch.float64)
+    class_weight[int(target[0])] = 0.0
+    options: dict[str, Any] = {
+        "class_weight": class_weight, "label_smoothing": 0.1, "ignore_index": -1,
+        "mask": torch.arange(9) != 7,
+        "sample_weight": torch.tensor([1, 0.5, 0, 2, 1, 1, 3, 1, 0.7], dtype=torch.float64),
+    }  # fmt: skip
+    found = lossmith.linear_loss(
+        f, w, labels, b, "focal", gamma=1.5, alpha=alpha, block=2, **options
+    )
+    dense = options | {"weight": options["sample_weight"]}
+    del dense["sample_weight"]
+    logits = f @ w.t() + b
+    for expected in (
+        _focal(logits, labels, options, alpha),
+        lossmith.focal(logits, labels, gamma=1.5, alpha=alpha, **dense),
+    ):
+        _close(found, expected, "value")
+        ours = torch.autograd.grad(found, (f, w, b), retain_graph=True)
+        theirs = torch.autograd.grad(expected, (f, w, b), retain_graph=True)
+        for a, c in zip(ours, theirs, strict=True):
+            _close(a, c, "gradient")
+
+
 def _small(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     draw = torch.Generator().manual_seed(3)
     features = torch.randn(9, 4, generator=draw, dtype=torch.float64).to(dtype).requires_grad_()

@@ -288,9 +288,10 @@ def test_the_reference_engine_refuses_the_same_labels():
 
 def test_a_learned_parameter_outside_its_domain():
     """A tensor is checked where it can be read without waiting: NaN is never silent."""
-    delta = torch.tensor(nan, requires_grad=True)
-    value = lossmith.huber(Z, torch.zeros(3), delta)
-    assert torch.isnan(value)
+    for number in (nan, 0.0, -1.0):
+        delta = torch.tensor(number, requires_grad=True)
+        with pytest.raises(ParameterError, match=r"delta = .* is outside \(0, ∞\)"):
+            lossmith.huber(Z, torch.zeros(3), delta)
 
 
 def test_an_empty_tensor_is_a_batch_of_mass_0():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import pytest
 import torch
@@ -375,6 +376,38 @@ def test_it_compiles_as_one_graph(update, training):
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(features.grad, expected_gradient)
     torch.testing.assert_close(center.centers, plain.centers)
+
+
+@pytest.mark.parametrize("held_by", ["", "optimiser", "data", "frozen", "eval", "paper"])
+def test_a_parameter_that_nobody_moves_is_told_once(held_by):
+    """Also an optimiser that writes past the version counter, through `.data`, has moved it."""
+    torch.manual_seed(0)
+    center = made("paper" if held_by == "paper" else "gradient")
+    center.train(held_by != "eval")
+    if held_by == "frozen":
+        center.requires_grad_(False)
+    features, target, *_ = batch(4, 3)
+    features.requires_grad_()
+    step = torch.optim.SGD(center.parameters(), lr=0.1) if held_by == "optimiser" else None
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for call in range(600):
+            center(features, target).backward()
+            if step is not None and call == 200:
+                step.step()
+            if held_by == "data" and call == 200:
+                center.centers.data.sub_(0.1 * center.centers.grad)
+    words = [str(w.message) for w in seen]
+    assert len(words) == (not held_by), words
+    if words:
+        assert seen[0].filename == __file__
+        for part in (
+            "256 training calls",
+            "centers has never changed",
+            "parameters()",
+            'update="paper"',
+        ):
+            assert part in words[0]
 
 
 X, Y = torch.zeros(4, 3), torch.tensor([0, 1, 2, 4])

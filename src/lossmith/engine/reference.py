@@ -8,6 +8,7 @@ A dropped element is replaced before the formula sees it, so nothing of it reach
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,10 +40,25 @@ def registered(key: str, through: bool = False) -> str:
 _known: set[str] = set()
 
 
-def _psi(call: Call, through: bool = False) -> Psi:
+def _psi(call: Call, through: bool = False, label: Tensor | None = None) -> Psi:
     operation = pointwise(registered(call.loss.key, through))
-    parameters = call.shape_parameters
+    parameters = _by_class(call, label)
     return lambda u: operation.apply(u, *parameters)
+
+
+def _by_class(call: Call, label: Tensor | None) -> tuple[Any, ...]:
+    """Shape parameters, where one per class: of each row's class, or (None) along dimension 1."""
+    if not call.loss.classes:
+        return call.shape_parameters
+    along = (1, -1) + (1,) * (call.prediction.dim() - 2)
+    return tuple(
+        p
+        if not isinstance(p, Tensor) or not p.dim()
+        else p.view(along)
+        if label is None
+        else p[label]
+        for p in call.shape_parameters
+    )
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -153,7 +169,7 @@ def _onehot(target: Tensor, like: Tensor) -> Tensor:
 def _softmax(call: Call, z: Tensor, target: Tensor) -> Tensor:
     if call.hard and not call.label_smoothing:
         own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)
-        value = _psi(call, through=True)(_class_margin(own, z, _onehot(target, z)))
+        value = _psi(call, True, target)(_class_margin(own, z, _onehot(target, z)))
         return value if call.alpha is None else value * call.alpha.to(z.dtype)[target]
     share = _portion(call, z, target)
     # One class at most has a p that may round to 1, where ψ'' need not exist: it goes by its
@@ -161,7 +177,8 @@ def _softmax(call: Call, z: Tensor, target: Tensor) -> Tensor:
     best = z.detach().argmax(1, keepdim=True)
     first = _onehot(best.squeeze(1), z)
     margin = _class_margin(torch.gather(z, 1, best).squeeze(1), z, first)
-    top = _part(_psi(call, through=True), margin, torch.gather(share, 1, best).squeeze(1), 0.0)
+    label = best.squeeze(1)
+    top = _part(_psi(call, True, label), margin, torch.gather(share, 1, best).squeeze(1), 0.0)
     u = torch.log_softmax(z, 1)
     return top + _part(_psi(call), u, torch.where(first, 0.0, share), -1.0).sum(1)
 
@@ -211,14 +228,14 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     margin = _class_margin(torch.gather(z, 1, best).squeeze(1), z, first).unsqueeze(1)
     whole = torch.gather(share, 1, best)
 
-    def derivative(key: str, u: Tensor, order: int) -> Tensor:
-        return partials(key, order)(u, *call.shape_parameters)[0]
+    def derivative(key: str, u: Tensor, order: int, label: Tensor | None = None) -> Tensor:
+        return partials(key, order)(u, *_by_class(call, label))[0]
 
     key, through = registered(call.loss.key), registered(call.loss.key, through=True)
     slope, curvature = (rest * derivative(key, log_p, order) for order in (1, 2))
     gradient = chain.softmax_gradient(slope, u.exp())
     hessian = chain.softmax_hessian_diagonal(slope, curvature, u.exp())
-    a, b = (whole * derivative(through, margin, order) for order in (1, 2))
+    a, b = (whole * derivative(through, margin, order, best) for order in (1, 2))
     added = chain.class_margin_derivatives(a, b, z, first)
     gradient, hessian = gradient + added[0], hessian + added[1]
     if weight is not None:
@@ -230,7 +247,7 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
 
 
 def _crammer_singer(call: Call, z: Tensor, target: Tensor) -> Tensor:
-    psi = _psi(call)
+    psi = _psi(call, label=target if call.hard else None)
     if call.hard:
         hot = _onehot(target, z)
         own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)

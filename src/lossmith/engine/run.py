@@ -58,7 +58,8 @@ def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
 
 def _sum(losses: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     if weight is None:
-        mass = torch.full((), float(losses.numel()), dtype=losses.dtype, device=losses.device)
+        # No float() of the count, which torch.export would take for a constant.
+        mass = torch.full((), losses.numel(), dtype=losses.dtype, device=losses.device)
     else:
         mass = weight.sum()
     return losses.sum(), mass

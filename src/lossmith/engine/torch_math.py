@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_LOG2 = math.log(2.0)
-
 
 def where(condition: Any, yes: Any, no: Any) -> Any:
     if not isinstance(condition, Tensor):
@@ -59,7 +57,10 @@ def _lift(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Any]:
     def lifted(x: Any) -> Any:
         if isinstance(x, Tensor):
             return function(x)
-        return function(torch.tensor(x, dtype=torch.float64)).item()
+        value = function(torch.full((), x, dtype=torch.float64))
+        # A tracer may have made a variable of the number, and a mode a fake: neither is looked at.
+        unseen = torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack()
+        return value if unseen else value.item()
 
     return lifted
 
@@ -95,7 +96,8 @@ def log_cosh(x: Tensor) -> Tensor:
     a = torch.abs(x)
     e = torch.expm1(torch.clamp(a, max=1.0))
     near = torch.log1p(e * e / (2 * (1 + e)))  # cosh a - 1 = e²/(2(1 + e)): no cancellation
-    return torch.where(a < 1, near, a + torch.log1p(torch.exp(-2 * a)) - _LOG2)
+    # log 2 in digits: a global number is a variable to tracers.
+    return torch.where(a < 1, near, a + torch.log1p(torch.exp(-2 * a)) - 0.6931471805599453)
 
 
 @_lift

@@ -10,13 +10,18 @@ from torch import Tensor
 from lossmith.engine.plan import Call
 from lossmith.errors import InputError, ParameterError, ShapeError
 from lossmith.face import checks, values
+from lossmith.formula.domain import Interval
+from lossmith.formula.record import Parameter
 from lossmith.link.links import Linked
 
+_ALPHA = Parameter("alpha", 0.5, Interval(0.0, 1.0, low_closed=True, high_closed=True))
 # Settings that were found right before; a small loss should not pay for looking again.
 _GOOD: set[tuple[str, tuple[Any, ...]]] = set()
 
 
 def _parameters(loss: Linked, given: tuple[Any, ...], prediction: Tensor) -> tuple[Any, ...]:
+    if torch.compiler.is_compiling():  # a tracer would compile again whenever _GOOD has grown
+        return _look(loss, given, prediction)
     for value in given:
         if type(value) is not float:
             return _look(loss, given, prediction)
@@ -30,10 +35,13 @@ def _parameters(loss: Linked, given: tuple[Any, ...], prediction: Tensor) -> tup
 
 def _look(loss: Linked, given: tuple[Any, ...], prediction: Tensor) -> tuple[Any, ...]:
     checked = tuple(
-        checks.parameter(loss.name, spec, value, prediction)
+        checks.parameter(loss.name, spec, value, prediction, loss.classes)
         for spec, value in zip(loss.formula.parameters, given, strict=True)
     )
     if any(isinstance(value, Tensor) for value in checked):
+        for spec, value in zip(loss.formula.parameters, checked, strict=True):
+            if isinstance(value, Tensor):
+                values.inside(loss.name, spec, value)
         dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
         checked = tuple(v.to(dtype) if isinstance(v, Tensor) else v for v in checked)
     return checked
@@ -64,7 +72,10 @@ def elementwise(
         checks.per_loss(name, "mask", mask, prediction.shape, prediction)
     if parameters:
         parameters = _parameters(loss, parameters, prediction)
-    if alpha is not None and not isinstance(alpha, Tensor) and not 0.0 <= alpha <= 1.0:
+    if isinstance(alpha, Tensor):
+        checks.parameter(name, _ALPHA, alpha, prediction, classes=False)
+        values.inside(name, _ALPHA, alpha)
+    elif alpha is not None and not 0.0 <= alpha <= 1.0:
         raise ParameterError(
             f"{name}: alpha = {alpha!r} is outside [0, 1]. It is the weight of the positive class "
             "(the negative class gets 1 - alpha); None weights both by 1."

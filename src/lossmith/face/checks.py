@@ -126,17 +126,44 @@ def reduction(name: str, value: Any) -> None:
         )
 
 
-def parameter(name: str, spec: Parameter, value: Any, prediction: Tensor) -> Any:
+def parameter(name: str, spec: Parameter, value: Any, prediction: Tensor, classes: bool) -> Any:
     """A number inside its domain, or a tensor on the right device, kept as it is."""
-    if isinstance(value, Tensor):
-        if not value.is_floating_point():
-            raise ParameterError(
-                f"{name}: {spec.name} is a tensor of {value.dtype}; it must be a floating tensor."
-            )
-        if value.dim():
-            device(name, spec.name, value, prediction)
-        return value
-    return spec.check(value, name)
+    if not isinstance(value, Tensor):
+        return spec.check(value, name)
+    if not value.is_floating_point():
+        raise ParameterError(
+            f"{name}: {spec.name} is a tensor of {value.dtype}; it must be a floating tensor."
+        )
+    if value.dim() or value.device.type != "cpu":  # torch takes one number from the CPU anywhere
+        device(name, spec.name, value, prediction)
+    if value.dim():
+        if classes:
+            per_class(name, spec.name, value, prediction)
+        else:
+            per_element(name, spec.name, value, prediction)
+    return value
+
+
+def per_class(name: str, argument: str, value: Tensor, logits: Tensor) -> None:
+    """A parameter of a loss over classes: one number, or one for each class."""
+    if tuple(value.shape) != (logits.shape[1],):
+        raise ShapeError(
+            f"{name}: {argument} has shape {tuple(value.shape)}, but the logits have "
+            f"{logits.shape[1]} classes: give one number, shape (), or one for each class, shape "
+            f"({logits.shape[1]},)."
+        )
+
+
+def per_element(name: str, argument: str, value: Tensor, prediction: Tensor) -> None:
+    """A parameter that repeats along the prediction, by torch's rule, and never enlarges it."""
+    shape, whole = tuple(value.shape), tuple(prediction.shape)
+    ends = whole[len(whole) - len(shape) :]
+    if len(shape) > len(whole) or any(a not in (1, b) for a, b in zip(shape, ends, strict=True)):
+        raise ShapeError(
+            f"{name}: {argument} has shape {shape} and the prediction {whole}: a parameter is one "
+            "number, or repeats along the prediction from its last dimension on, such as (D,) for "
+            "the columns of (N, D) and (C, 1, 1) for the channels of (N, C, H, W)."
+        )
 
 
 def fraction(name: str, argument: str, value: Any) -> float:

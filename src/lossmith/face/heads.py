@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -109,7 +110,7 @@ def head(
     bound = linked.formula.bind({k: v for k, v in own.items() if k not in tensors})
     if unknown := tensors.keys() - bound.keys():
         linked.formula.bind(dict.fromkeys(unknown, 0.0))  # its error lists the names
-    rows, classes = lead.numel(), weight.shape[0]
+    rows, classes = math.prod(lead), weight.shape[0]  # numel() is a constant to tracers
     wide = torch.float64 in (features.dtype, weight.dtype)
     dtype = torch.float64 if wide else torch.float32
     stand_in = torch.zeros((), dtype=dtype, device=features.device).expand(rows, classes)

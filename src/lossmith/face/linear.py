@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lossmith.engine import linear
 from lossmith.errors import LabelError, ParameterError
 from lossmith.face import checks, heads
+from lossmith.face.summand import Summand
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -120,7 +121,7 @@ _total.__qualname__ = "linear_loss.total"
 linear_loss.total = _total  # type: ignore[attr-defined]
 
 
-class LinearLoss(nn.Module):
+class LinearLoss(Summand, nn.Module):
     """A linear layer and the loss of its scores, in blocks of rows: see `linear_loss`.
 
     Formula:

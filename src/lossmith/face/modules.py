@@ -7,10 +7,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from lossmith.face import checks, describe, signature
+from lossmith.face.summand import Summand
 from lossmith.link.links import Linked
 
 
-class Loss(nn.Module):
+class Loss(Summand, nn.Module):
     """What all loss Modules share: settings kept as attributes, data of a batch in the call.
 
     A setting given as a tensor that requires grad (or an nn.Parameter) is learned; any other
@@ -94,7 +95,10 @@ class Loss(nn.Module):
 
 def _short(value: Any) -> str:
     if isinstance(value, Tensor):
-        return f"{value.item():g}" if value.dim() == 0 else f"tensor of shape {tuple(value.shape)}"
+        # A number is shown where it can be read without waiting for a device.
+        if value.dim() == 0 and value.device.type == "cpu":
+            return f"{value.item():g}"
+        return f"tensor of shape {tuple(value.shape)}"
     return repr(value)
 
 

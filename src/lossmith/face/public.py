@@ -43,13 +43,29 @@ globals().update(_FUNCTIONS)
 globals().update(_MODULES)
 
 # Public names of the floors further on, which this one cannot import: where `lossmith` finds them.
-FURTHER_ON = {
-    "CenterLoss": "lossmith.risk.centers",
-    "plot": "lossmith.lab.plot",
-    "plot_decision_boundary": "lossmith.lab.picture.boundary",
-    "plot_embedding": "lossmith.lab.picture.embedding",
-    "plot_landscape": "lossmith.lab.picture.landscape",
+_PLACES = {
+    "risk.centers": ("CenterLoss",),
+    "risk.adaptive": ("AdaptiveLoss",),
+    "risk.learned": ("keep_inside",),
+    "risk.sums.objective": ("Objective",),
+    "risk.sums.weights": ("Uncertainty",),
+    "risk.sums.schedules": ("LinearRamp", "CosineRamp"),
+    "risk.sums.joint": ("JointProperties",),
+    "risk.means.masses": ("mass_of", "global_masses"),
+    "risk.means.averaging": ("micro_batches",),
+    "risk.means.normalise": ("share_of_mean", "StepMean"),
+    "risk.penalty.penalties": ("Penalty", "L1Penalty", "L2Penalty", "ElasticNet", "MCP", "SCAD"),
+    "risk.penalty.groups": ("GroupLasso",),
+    "risk.penalty.proximal": ("ProximalStep",),
+    "risk.penalty.sparsity": ("Sparsity", "sparsity"),
+    "risk.penalty.channels": ("ChannelRemoval", "remove_zero_channels"),
+    "risk.classes.parallel": ("class_parallel_loss", "ClassParallelLoss"),
+    "lab.picture.curves": ("plot",),
+    "lab.picture.boundary": ("plot_decision_boundary",),
+    "lab.picture.embedding": ("plot_embedding",),
+    "lab.picture.landscape": ("plot_landscape",),
 }
+FURTHER_ON = {name: f"lossmith.{place}" for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),

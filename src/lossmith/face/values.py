@@ -15,9 +15,10 @@ from torch.nn import Parameter
 
 from lossmith.engine.labels import tolerance
 from lossmith.errors import ParameterError
+from lossmith.formula.record import Parameter as Specification
 
 _ROWS = 32  # as many as are looked at
-_seen: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+_seen: dict[tuple[int, str], tuple[weakref.ref[Tensor], int]] = {}
 _calls: dict[str, int] = {}
 _transform = torch._C._functorch.peek_interpreter_stack
 
@@ -37,7 +38,7 @@ def non_negative(name: str, argument: str, value: Tensor) -> None:
     """One number per class, each finite and not below 0."""
     if not readable(value):
         return
-    found = _seen.get(id(value))
+    found = _seen.get((id(value), argument))
     version = -1 if value.is_inference() else value._version
     if found is not None and found[0]() is value and found[1] == version >= 0:
         return
@@ -50,7 +51,32 @@ def non_negative(name: str, argument: str, value: Tensor) -> None:
         )
     if len(_seen) > 64:
         _seen.clear()
-    _seen[id(value)] = (weakref.ref(value), version)
+    _seen[id(value), argument] = (weakref.ref(value), version)
+
+
+def inside(name: str, spec: Specification, value: Tensor) -> None:
+    """A parameter that is a tensor lies in its domain, as a number must."""
+    if not readable(value):
+        return
+    found = _seen.get((id(value), spec.name))
+    version = -1 if value.is_inference() else value._version
+    if found is not None and found[0]() is value and found[1] == version >= 0:
+        return
+    some, domain = value.detach(), spec.domain
+    above = some >= domain.low if domain.low_closed else some > domain.low
+    below = some <= domain.high if domain.high_closed else some < domain.high
+    bad = ~(above & below & some.isfinite())
+    if bad.any():
+        place = tuple(bad.nonzero()[0].tolist())
+        at = f"[{', '.join(map(str, place))}]" if place else ""
+        raise ParameterError(
+            f"{name}: {spec.name}{at} = {some[place].item():g} is outside {domain}. The default is "
+            f"{spec.default:g}. lossmith.keep_inside(module) keeps what a Module learns in its "
+            "domain."
+        )
+    if len(_seen) > 64:
+        _seen.clear()
+    _seen[id(value), spec.name] = (weakref.ref(value), version)
 
 
 def expect_logits(name: str, key: str, logits: Tensor) -> None:

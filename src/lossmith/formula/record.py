@@ -43,7 +43,7 @@ class Parameter:
                 f"got {type(value).__name__}. It lies in {self.domain}, default {self.default:g}."
             )
         number = float(value)
-        if math.isnan(number) or math.isinf(number) or number not in self.domain:
+        if not -math.inf < number < math.inf or number not in self.domain:  # and not NaN
             raise ParameterError(
                 f"{loss}: {self.name} = {number:g} is outside {self.domain}. "
                 f"The default is {self.default:g}."

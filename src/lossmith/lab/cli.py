@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lossmith.lab.compare.command:compare",
         "Train one network under several losses and say which suits the data.",
     ),
+    "compare-check": (
+        "lossmith.lab.compare.check:check",
+        "Repeat comparisons whose answer is known, and count the wrong ones.",
+    ),
     "claims": (
         "lossmith.lab.claims.command:claims",
         "Try fifteen claims of two articles about losses on real data, and judge them.",
@@ -49,6 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "matrix": (
         "lossmith.lab.matrix:matrix",
         "Compare every combination of options with a plain definition and print the worst errors.",
+    ),
+    "support": (
+        "lossmith.lab.support.command:support",
+        "Try every loss in every mode of PyTorch and print what came of it.",
     ),
 }
 

@@ -10,19 +10,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
+from lossmith.errors import (
+    DtypeError,
+    InputError,
+    LabelError,
+    ParameterError,
+    ShapeError,
+    UnsupportedError,
+)
 from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
+from lossmith.face.summand import Summand
 from lossmith.formula.ledger import find
 from lossmith.risk.ranks import Group
+from lossmith.risk.unmoved import Unmoved
 
 _NAME = "CenterLoss"
 _HALVES = (torch.float16, torch.bfloat16)
 _NOTHING = -0.0  # x + (-0.0) is x to the last bit for every x, which +0.0 does not do for -0.0
 
 
-class CenterLoss(nn.Module):
+class CenterLoss(Summand, nn.Module):
     """Pull the features of each class together around a centre that is learned with them.
 
     Added with a small weight to a cross-entropy on the same features, it makes classes compact:
@@ -34,7 +43,8 @@ class CenterLoss(nn.Module):
         loss of the batch was computed from the centres as they were. It needs no optimiser and
         knows nothing of the loss's weight, its ψ or its reduction. Like BatchNorm's statistics,
         centres move at each call in training mode, with or without grad; model.eval() holds them.
-        update="gradient": centres are a Parameter for your optimiser, with the loss's gradient.
+        update="gradient": centres are a Parameter for your optimiser, with the loss's gradient. A
+        warning says so, once, if they have not moved in the first 256 training calls.
 
     Shapes:
         features: (N, dim) or (N, dim, d1, …). target: class indices, (N,) or (N, d1, …).
@@ -80,6 +90,7 @@ class CenterLoss(nn.Module):
     ignore_index: int
     reduction: str
     _group: Group
+    _expected: Unmoved
 
     def __init__(
         self,
@@ -115,6 +126,7 @@ class CenterLoss(nn.Module):
         self.ignore_index, self.reduction = ignore_index, reduction
         self.loss = _residual(loss)
         self._group = Group(process_group)
+        self._expected = Unmoved()
         centers = torch.zeros(self.num_classes, self.dim, dtype=torch.float32)
         if update == "gradient":
             self.centers = nn.Parameter(centers)
@@ -186,10 +198,21 @@ class CenterLoss(nn.Module):
             mask=None if every else keep.unsqueeze(1),
             **settings,
         )
+        if self.training and self.update == "gradient":
+            self._expected.call(_NAME, "centers", self.centers)
         if self.training and self.update == "paper":
             weighted = weight is not None
             amount = torch.where(keep, weight.detach(), 0.0) if weight is not None else keep
-            self._move(features.detach(), index, amount.flatten(), own.detach(), weighted)
+            try:
+                self._move(features.detach(), index, amount.flatten(), own.detach(), weighted)
+            except RuntimeError as error:
+                if torch._C._functorch.peek_interpreter_stack() is None:
+                    raise
+                raise UnsupportedError(
+                    f'{_NAME}: update="paper" moves the centres at each call in training mode, and '
+                    "a torch.func transform cannot move what comes from outside of it. Call "
+                    'loss.eval() for the transform, or use update="gradient".'
+                ) from error
         return result
 
     def _halved(self, value: Tensor) -> Tensor:
@@ -211,7 +234,8 @@ class CenterLoss(nn.Module):
         if weighted:
             away.mul_(amount.unsqueeze(1))
         rows, several = index.numel(), self._group.several()
-        if several or self.num_classes <= rows:
+        # An exported program has no branch on the size of its batch.
+        if several or torch.compiler.is_exporting() or self.num_classes <= rows:
             sums, mass = _sums(away, amount, index, self.num_classes)
             if several:
                 self._group.add(sums)

@@ -1,0 +1,1 @@
+"""`lossmith support`: every loss in every mode of PyTorch, each cell measured."""

@@ -1,0 +1,120 @@
+"""The losses once more, one row at a time, as anyone would type them in float64 torch.
+
+This is the other side of `lossmith support`: derivatives are torch's own, of these lines, and
+nothing of the library is imported. Margins and probabilities are those of `lossmith matrix`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lossmith.lab.matrix_definition import MARGIN, PROBABILITY
+
+Psi = Callable[[Tensor], Tensor]
+Each = Callable[[Tensor, Tensor], Tensor]  # (prediction, target) → one loss for each row
+
+
+def _huber(u: Tensor) -> Tensor:
+    return torch.where(u.abs() <= 1, u**2 / 2, u.abs() - 0.5)
+
+
+def _tukey(u: Tensor) -> Tensor:
+    c = 4.685
+    inside = c**2 / 6 * (1 - (1 - (u / c) ** 2) ** 3)
+    return torch.where(u.abs() <= c, inside, c**2 / 6)
+
+
+def _barron(u: Tensor) -> Tensor:  # alpha = 1, c = 1
+    return torch.sqrt(u**2 + 1) - 1
+
+
+# ψ of a residual with the library's defaults.
+RESIDUAL: dict[str, Psi] = {
+    "l1": lambda u: u.abs(),
+    "l2": lambda u: u**2,
+    "huber": _huber,
+    "smooth_l1": _huber,
+    "tukey_biweight": _tukey,
+    "pseudo_huber": _barron,
+    "log_cosh": lambda u: torch.log(torch.cosh(u)),
+    "cauchy": lambda u: 2.385**2 / 2 * torch.log1p((u / 2.385) ** 2),
+    "welsch": lambda u: 2.985**2 / 2 * (1 - torch.exp(-((u / 2.985) ** 2))),
+    "geman_mcclure": lambda u: u**2 / 2 / (1 + u**2),
+    "fair": lambda u: 1.4**2 * (u.abs() / 1.4 - torch.log1p(u.abs() / 1.4)),
+    "pinball": lambda u: 0.5 * u.abs(),
+    "expectile": lambda u: 0.5 * u**2,
+    "epsilon_insensitive": lambda u: (u.abs() - 0.1).clamp(min=0),
+    "squared_epsilon_insensitive": lambda u: (u.abs() - 0.1).clamp(min=0) ** 2,
+    "barron": _barron,
+}
+
+
+def residual(psi: Psi) -> Each:
+    """ψ(prediction - target)."""
+    return lambda z, t: psi(z - t)
+
+
+def margin(name: str) -> Each:
+    """ψ(±score), labels 0 and 1."""
+    psi = MARGIN[name][0]
+    return lambda z, t: psi((2 * t - 1) * z)
+
+
+def _hot(z: Tensor, t: Tensor) -> Tensor:
+    return t.unsqueeze(1) == torch.arange(z.shape[1])
+
+
+def softmax(name: str) -> Each:
+    """ψ(log p, 1 - p) of the label's probability."""
+
+    def each(z: Tensor, t: Tensor) -> Tensor:
+        p = (z.exp() / z.exp().sum(1, keepdim=True) * _hot(z, t)).sum(1)
+        return PROBABILITY[name](p.log(), 1 - p)
+
+    return each
+
+
+def crammer_singer(name: str) -> Each:
+    """ψ of the label's score less the best other."""
+
+    def each(z: Tensor, t: Tensor) -> Tensor:
+        hot = _hot(z, t)
+        return MARGIN[name][0]((z * hot).sum(1) - (z - 1e9 * hot).amax(1))
+
+    return each
+
+
+def one_vs_rest(name: str) -> Each:
+    """Σ ψ(±score)."""
+    return lambda z, t: MARGIN[name][0](z * (2.0 * _hot(z, t) - 1)).sum(1)
+
+
+def kl(z: Tensor, t: Tensor) -> Tensor:
+    """Σ t·log(t/q)."""
+    return (t * (t.log() - z.log_softmax(1))).sum(1)
+
+
+def js(z: Tensor, t: Tensor) -> Tensor:
+    """Half the divergences of both from their middle."""
+    q = z.softmax(1)
+    m = (q + t) / 2
+    return ((t * (t / m).log()).sum(1) + (q * (q / m).log()).sum(1)) / 2
+
+
+def center(centers: Tensor) -> Each:
+    """½‖x - c_y‖²."""
+    return lambda x, t: ((x - centers[t]) ** 2).sum(1) / 2
+
+
+def linear(weight: Tensor, bias: Tensor) -> Each:
+    """Cross-entropy of a linear layer."""
+    return lambda x, t: softmax("cross_entropy")(x @ weight.T + bias, t)
+
+
+def adaptive(u: Tensor, t: Tensor) -> Tensor:
+    """Barron's likelihood at alpha = 1 and c = 1, where Z = 2e·K₁(1)."""
+    return _barron(u - t) + math.log(2 * math.e * 0.6019072301972346)

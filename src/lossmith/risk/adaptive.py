@@ -1,0 +1,216 @@
+"""Barron's adaptive loss: how robust to be, and at what scale, learned with the model."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lossmith.errors import ParameterError, ShapeError
+from lossmith.face import checks
+from lossmith.face.catalogue import FUNCTIONS
+from lossmith.face.summand import Summand
+from lossmith.risk.partition import log_partition
+
+_NAME = "AdaptiveLoss"
+_barron = FUNCTIONS["barron"]
+
+
+class AdaptiveLoss(Summand, nn.Module):
+    """The negative log-likelihood of Barron's family: its shape alpha and scale c are learned.
+
+    Without log(c·Z(alpha)) a learned alpha only falls and a learned c only grows, for that makes
+    every residual cheaper; as a likelihood both have to pay for the outliers that they allow.
+
+    Formula:
+        loss = ρ(u, alpha, c) + log(c·Z(alpha)), u = prediction - target, ρ = `barron`,
+        Z(alpha) = ∫ exp(-ρ(x, alpha, 1)) dx
+        alpha = low + (high - low)·σ(latent_alpha)
+        c = scale_min + softplus(latent_scale)
+
+    Shapes:
+        prediction: any shape; with columns=D its last dimension has size D.
+        target: the prediction's shape. weight, mask: the same, or a size of 1 where they repeat.
+        Result: a scalar, or with reduction="none" one loss for each element.
+        alpha, scale: (), or with columns=D one for each column, (D,); both are attributes.
+
+    Parameters:
+        columns (default None): None learns one alpha and one c for all; a number D learns them
+            for each of D columns, which may differ in units and in outliers.
+        alpha (default 1.0): where the shape starts, in [0, 2]: 2 is a Gaussian, 0 a Cauchy.
+        scale (default 1.0): where c starts, in units of the residual; above scale_min.
+        learn_alpha (default True): False holds alpha at its start, for example a Gaussian (2) or
+            a Cauchy (0) with a learned scale.
+        learn_scale (default True): False holds c at its start.
+        alpha_range (default (0.001, 1.999)): (low, high) within [0, 2], the paper's choice. A
+            learned alpha starts strictly inside. At exactly 2, ∂ρ/∂alpha is infinite in the limit.
+        scale_min (default 1e-05): below it c does not go, so a column without noise stays finite.
+        reduction (default "mean"): "mean" = total / mass, mass = Σ weight; "sum", or "none".
+        forward(prediction, target, weight=None, mask=None) takes the data of a batch.
+
+    Give latent_alpha and latent_scale to the optimiser with the model (`loss.parameters()`),
+    without weight decay. A likelihood can be negative; that is no fault.
+
+    Errors:
+        InputError (a ValueError) for wrong shapes, dtypes and parameters: what was given, what is
+        needed. A batch of mass 0 gives a connected 0.
+
+    Source: Barron 2019, A general and adaptive robust loss function, doi:10.1109/CVPR.2019.00446,
+    eq. 16 (likelihood) and appendix (latent variables).
+    """
+
+    latent_alpha: Tensor | None
+    latent_scale: Tensor | None
+
+    def __init__(
+        self,
+        columns: int | None = None,
+        alpha: float = 1.0,
+        scale: float = 1.0,
+        *,
+        learn_alpha: bool = True,
+        learn_scale: bool = True,
+        alpha_range: tuple[float, float] = (0.001, 1.999),
+        scale_min: float = 1e-5,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        checks.reduction(_NAME, reduction)
+        if columns is not None and (
+            not isinstance(columns, numbers.Integral) or isinstance(columns, bool) or columns < 1
+        ):
+            raise ParameterError(
+                f"{_NAME}: columns = {columns!r}; it must be a whole number >= 1, the size of the "
+                "prediction's last dimension, or None for one shape and scale in all."
+            )
+        low, high = _range(alpha_range)
+        _within("alpha", alpha, learn_alpha, low, high)
+        for argument, value, least in (("scale_min", scale_min, 0.0), ("scale", scale, scale_min)):
+            if not isinstance(value, numbers.Real) or not least < value < math.inf:
+                raise ParameterError(
+                    f"{_NAME}: {argument} = {value!r}; it must be a finite number above {least:g}."
+                )
+        self.columns = columns
+        self.alpha_range, self.scale_min = (low, high), float(scale_min)
+        self.reduction = reduction
+        self._alpha, self._scale = float(alpha), float(scale)
+        shape = () if columns is None else (int(columns),)
+        self.latent_alpha = self.latent_scale = None
+        if learn_alpha:
+            share = (self._alpha - low) / (high - low)
+            self.latent_alpha = nn.Parameter(torch.full(shape, math.log(share / (1 - share))))
+        if learn_scale:
+            start = _softplus_inverse(self._scale - self.scale_min)
+            self.latent_scale = nn.Parameter(torch.full(shape, start))
+
+    @property
+    def alpha(self) -> Tensor:
+        """The shape, as the latent variable has it now."""
+        if self.latent_alpha is None:
+            return self._constant(self._alpha)
+        low, high = self.alpha_range
+        return low + (high - low) * torch.sigmoid(self.latent_alpha)
+
+    @property
+    def scale(self) -> Tensor:
+        """The scale c, as the latent variable has it now."""
+        if self.latent_scale is None:
+            return self._constant(self._scale)
+        return self.scale_min + F.softplus(self.latent_scale)
+
+    def _constant(self, value: float) -> Tensor:
+        learned = self.latent_alpha if self.latent_alpha is not None else self.latent_scale
+        if learned is None:
+            return torch.tensor(value)
+        return torch.full_like(learned, value, requires_grad=False)
+
+    def forward(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """The reduced loss of a batch."""
+        losses, weights = self._losses(prediction, target, weight, mask)
+        if self.reduction == "none":
+            return losses
+        total = losses.sum()
+        if self.reduction == "sum":
+            return total
+        mass = weights.sum()
+        empty = mass == 0
+        return torch.where(empty, total * 0.0, total / torch.where(empty, 1.0, mass))
+
+    def total(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
+        losses, weights = self._losses(prediction, target, weight, mask)
+        return losses.sum(), weights.sum()
+
+    def _losses(
+        self, prediction: Tensor, target: Tensor, weight: Tensor | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Losses by element, weights applied, and the weights: 0 where dropped."""
+        checks.tensors(_NAME, prediction, target)
+        if self.columns is not None and tuple(prediction.shape[-1:]) != (self.columns,):
+            raise ShapeError(
+                f"{_NAME}: prediction has shape {tuple(prediction.shape)}, but columns = "
+                f"{self.columns} asks for a last dimension of that size."
+            )
+        dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
+        alpha = self.alpha.to(dtype=dtype, device=prediction.device)
+        scale = self.scale.to(dtype=dtype, device=prediction.device)
+        robust = _barron(
+            prediction, target, alpha, scale, weight=weight, mask=mask, reduction="none"
+        )
+        weights = torch.ones_like(robust, requires_grad=False)
+        if weight is not None:
+            weights = weights * weight
+        if mask is not None:
+            weights = torch.where(mask, weights, 0.0)
+        return robust + weights * (torch.log(scale) + log_partition(alpha)), weights
+
+    def extra_repr(self) -> str:
+        """Settings, as the constructor takes them."""
+        return (
+            f"{self.columns}, alpha={self._alpha:g}, scale={self._scale:g}, "
+            f"learn_alpha={self.latent_alpha is not None}, "
+            f"learn_scale={self.latent_scale is not None}, alpha_range={self.alpha_range}, "
+            f"scale_min={self.scale_min:g}, reduction={self.reduction!r}"
+        )
+
+
+def _softplus_inverse(y: float) -> float:
+    return y + math.log(-math.expm1(-y))
+
+
+def _range(given: Any) -> tuple[float, float]:
+    low, high = (float(end) for end in given)
+    if not 0.0 <= low < high <= 2.0:
+        raise ParameterError(
+            f"{_NAME}: alpha_range = {given!r}; it must be (low, high) with 0 <= low < high <= 2. "
+            "Outside, exp(-ρ) has no finite integral (alpha < 0), or is none of Barron's "
+            "robust losses (alpha > 2). For a fixed alpha give learn_alpha=False."
+        )
+    return low, high
+
+
+def _within(name: str, value: Any, learned: bool, low: float, high: float) -> None:
+    number = isinstance(value, numbers.Real)
+    if learned and not (number and low < value < high):
+        raise ParameterError(
+            f"{_NAME}: {name} = {value!r}; a learned one starts strictly inside alpha_range, "
+            f"({low:g}, {high:g}). To hold it at an end, give learn_alpha=False."
+        )
+    if not (number and 0.0 <= value <= 2.0):
+        raise ParameterError(f"{_NAME}: {name} = {value!r} is outside [0, 2].")

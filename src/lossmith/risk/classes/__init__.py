@@ -1,0 +1,1 @@
+"""Probability losses whose classes lie on several ranks."""

@@ -1,0 +1,179 @@
+"""Arguments of a split call, checked and made into a `Split`, so that no rank raises alone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.errors import DtypeError, InputError, ParameterError, ShapeError, UnsupportedError
+from lossmith.face import checks, values
+from lossmith.face.catalogue import FUNCTIONS
+from lossmith.face.modules import Loss
+from lossmith.link.links import Linked
+from lossmith.risk.classes import agreement, mesh
+from lossmith.risk.classes.collectives import rank_of
+from lossmith.risk.classes.shard import Split
+
+NAME = "class_parallel_loss"
+_DEFAULTS: dict[str, Any] = {
+    "class_weight": None, "label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean",
+}  # fmt: skip
+_PER_CLASS = ("whole", "shard")
+
+
+def chosen(loss: Any) -> tuple[Linked, dict[str, Any]]:
+    """A probability loss given in any of the usual ways, and the settings of a Module."""
+    settings = loss.given() if isinstance(loss, Loss) else {}
+    found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
+    linked = getattr(found, "loss", None)
+    if not isinstance(linked, Linked) or linked.kind != "softmax":
+        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.kind == "softmax")
+        raise InputError(
+            f"{NAME}: loss={loss!r} is no probability loss. Give one of {names} (name, function or "
+            "Module), or your own @lossmith.probability."
+        )
+    return linked, settings
+
+
+def split(
+    logits: Any,
+    target: Any,
+    loss: Any,
+    options: dict[str, Any],
+    weight: Any,
+    mask: Any,
+    per_class: Any,
+    shard_sizes: Any,
+    process_group: Any,
+    parameters: dict[str, Any],
+) -> tuple[Split, str]:
+    """The checked call and its reduction; whatever is wrong on one rank is an error on all."""
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+        raise UnsupportedError(
+            f"{NAME} speaks to other processes and runs eagerly, not under torch.compile or "
+            "torch.func. Call it outside the compiled or transformed function; for gradients of "
+            "gradients use torch.autograd.grad(…, create_graph=True)."
+        )
+    group, dim = mesh.group(NAME, logits, process_group)
+
+    def prepare() -> tuple[Split, str]:
+        linked, settings = chosen(loss)
+        merged = _merged(options, settings)
+        checks.reduction(NAME, merged["reduction"])
+        if per_class not in _PER_CLASS:
+            raise InputError(
+                f'{NAME}: per_class={per_class!r} is not known. Use "whole" if class_weight and '
+                'alpha have all classes, "shard" if each rank gives those of its own.'
+            )
+        bound, alpha = bind(linked, settings, parameters)
+        whole = per_class == "whole"
+        local = partial(mesh.local, NAME, dim=dim, whole=whole)
+        made = Split(
+            linked, local("logits", logits), local("target", target),
+            tuple(local(n, v) for n, v in bound.items()), group, 0, 0,
+            local("weight", weight), local("mask", mask),
+            local("class_weight", merged["class_weight"]), local("alpha", alpha),
+            whole, merged["label_smoothing"], merged["ignore_index"], False,
+        )  # fmt: skip
+        _check(made)
+        made.look = values.readable(made.logits.detach()) and values.readable(made.target)
+        return made, merged["reduction"]
+
+    sizes = shard_sizes
+    if sizes is None:
+        made, reduction, sizes = agreement.agreed(NAME, group, prepare)
+    else:
+        made, reduction = prepare()
+        sizes = agreement.given(NAME, sizes, made)
+    made.first, made.classes = sum(sizes[: rank_of(group)]), sum(sizes)
+    if not made.classes:
+        raise ShapeError(f"{NAME}: no rank has a class; the logits need at least one in all.")
+    for argument, value in made.per_class():
+        if made.whole and tuple(value.shape) != (made.classes,):
+            hint = ""
+            if value.shape == made.logits.shape[1:2]:
+                hint = ' For the numbers of this rank\'s classes alone use per_class="shard".'
+            raise ShapeError(
+                f"{NAME}: {argument} has shape {tuple(value.shape)}, but the ranks have "
+                f"{made.classes} classes together: give one number for each, shape "
+                f"({made.classes},).{hint}"
+            )
+    return made, reduction
+
+
+def _merged(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Options of the call, and those of a Module where the call says nothing."""
+    made = dict(_DEFAULTS)
+    for name, default in _DEFAULTS.items():
+        here, there = given[name], settings.get(name, default)
+        silent = here is default or (not isinstance(here, Tensor) and here == default)
+        if not silent and there is not default and there is not here and there != default:
+            raise InputError(
+                f"{NAME}: {name} is given here and in the loss Module. Give it in one place."
+            )
+        made[name] = there if silent else here
+    return made
+
+
+def bind(
+    linked: Linked, settings: dict[str, Any], parameters: dict[str, Any]
+) -> tuple[dict[str, Any], Any]:
+    """The formula's parameters in order, by name, and alpha."""
+    formula = linked.formula
+    own = {p.name: settings[p.name] for p in formula.parameters if p.name in settings}
+    own |= parameters
+    alpha = own.pop("alpha", settings.get("alpha")) if formula.balanced else None
+    tensors = {k: v for k, v in own.items() if isinstance(v, Tensor)}
+    bound = formula.bind({k: v for k, v in own.items() if k not in tensors})
+    if unknown := tensors.keys() - bound.keys():
+        formula.bind(dict.fromkeys(unknown, 0.0))  # its error lists the names
+    for name, value in tensors.items():
+        if value.dim() > 1 or not value.is_floating_point():
+            raise ParameterError(
+                f"{NAME}: {name} is a tensor of shape {tuple(value.shape)} and {value.dtype}; it "
+                "must be a number, a floating tensor of one number, shape (), or of one for each "
+                "class, the same on each rank or, as per_class says, its shard."
+            )
+    return {name: tensors.get(name, value) for name, value in bound.items()}, alpha
+
+
+def _check(made: Split) -> None:
+    """What shapes, dtypes and devices of this rank can tell."""
+    logits, target = made.logits, made.target
+    checks.tensors(NAME, logits, target)
+    checks.no_gradient(NAME, target)
+    if logits.dim() < 2 or logits.shape[1]:
+        checks.class_shapes(NAME, logits, target)
+    else:  # a rank may be without classes
+        rows = logits.shape[:1] + logits.shape[2:]
+        if target.dtype == torch.bool:
+            raise DtypeError(f"{NAME}: the target is boolean; give class indices (int64).")
+        if target.shape != (logits.shape if target.is_floating_point() else rows):
+            raise ShapeError(
+                f"{NAME}: logits of shape {tuple(logits.shape)} need class indices of shape "
+                f"{tuple(rows)} or a distribution of the logits' shape, got {tuple(target.shape)}."
+            )
+    rows = logits.shape[:1] + logits.shape[2:]
+    for argument, value in (("weight", made.weight), ("mask", made.mask)):
+        if value is not None:
+            checks.per_loss(NAME, argument, value, rows, logits)
+    if made.alpha is not None:
+        checks.no_scalar_alpha(NAME, made.alpha)
+    for argument, value in made.per_class():
+        if made.whole and isinstance(value, Tensor) and value.dim() == 1:
+            # Its length waits until the number of classes is known.
+            checks.one_per_class(NAME, argument, value, logits.new_empty((1, value.shape[0])))
+        else:
+            checks.one_per_class(NAME, argument, value, logits)
+        if argument in ("class_weight", "alpha"):
+            values.non_negative(NAME, argument, value)
+    if made.label_smoothing:
+        made.label_smoothing = checks.fraction(NAME, "label_smoothing", made.label_smoothing)
+    if not isinstance(made.ignore_index, int):
+        got = type(made.ignore_index).__name__
+        raise InputError(f"{NAME}: ignore_index must be an int, got {got}.")
+    wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    made.parameters = tuple(p.to(wide) if isinstance(p, Tensor) else p for p in made.parameters)

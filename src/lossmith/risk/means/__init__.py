@@ -1,0 +1,1 @@
+"""Exact means over micro-batches and ranks."""

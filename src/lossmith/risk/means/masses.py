@@ -1,0 +1,238 @@
+"""What a mean divides by, known before any model runs: from labels and weights, over all ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from lossmith.errors import DtypeError, InputError, LabelError, ShapeError
+from lossmith.face import checks, heads
+from lossmith.face.catalogue import FUNCTIONS
+from lossmith.face.linear import LinearLoss, linear_loss
+from lossmith.face.modules import Loss
+from lossmith.formula.ledger import DIVERGENCES
+from lossmith.link.links import Linked
+from lossmith.risk.centers import CenterLoss
+from lossmith.risk.ranks import Group
+
+
+def mass_of(
+    loss: Any,
+    target: Tensor,
+    weight: Tensor | None = None,
+    mask: Tensor | None = None,
+    *,
+    class_weight: Tensor | None = None,
+    ignore_index: int | None = None,
+) -> Tensor:
+    """The mass of a batch without its predictions: what `loss.total(…)` will return second.
+
+    With the masses of all micro-batches and ranks known before the first forward pass, every
+    micro-batch divides by the same, right number: see `global_masses` and `share_of_mean`.
+
+    Formula:
+        mass = Σ weight · class_weight[target] over the rows that are kept; without weights, the
+        number of losses. A distribution weighs Σ_k q_k · class_weight_k.
+
+    Shapes:
+        target, weight, mask: those of the loss. A floating target of a loss over classes is a
+        distribution, (N, C, d1, …), for a linear loss (…, C); of a divergence, its target_probs or
+        target_logits. Result: a scalar, in float64 where the device has it; it waits for no device.
+
+    Parameters:
+        loss: a loss by name, function or Module; a divergence, a linear loss, or a CenterLoss.
+        target: as the loss takes it.
+        weight (default None): as the loss takes it (a linear loss calls it sample_weight).
+        mask (default None): as the loss takes it.
+        class_weight (default None): for a function over classes; a Module brings its own.
+        ignore_index (default None): for a function over classes, where None means -100; a Module
+            brings its own.
+
+    Errors:
+        InputError (a ValueError) for what is no loss of ours, and for shapes, dtypes and labels as
+        the loss refuses them.
+    """
+    rule = _rule(loss, class_weight, ignore_index)
+    if not isinstance(target, Tensor):
+        raise DtypeError(
+            f"mass_of: target must be a torch.Tensor, got {type(target).__name__}. The order is "
+            "mass_of(loss, target, weight, mask)."
+        )
+    soft = rule.classes and target.is_floating_point()
+    if soft and target.dim() < 2:
+        raise ShapeError(
+            f"mass_of: {rule.name} takes a floating target as distributions over classes, with at "
+            f"least 2 dimensions; got shape {tuple(target.shape)}. For class indices use "
+            "target.long()."
+        )
+    dtype = torch.float32 if target.device.type == "mps" else torch.float64
+    rows = list(target.shape)
+    if soft:
+        del rows[rule.dim]
+    if weight is not None:
+        checks.per_loss(rule.name, "weight", weight, rows, target)
+    if mask is not None:
+        checks.per_loss(rule.name, "mask", mask, rows, target)
+    keep = None if mask is None else mask.expand(rows)
+    own = None if weight is None else weight.detach().to(dtype).expand(rows)
+    if rule.classes and not soft:
+        counted = target != rule.ignore_index
+        keep = counted if keep is None else keep & counted
+    if rule.class_weight is not None:
+        by_class = _by_class(rule, target.detach(), keep, soft, dtype)
+        own = by_class if own is None else own * by_class
+    if own is None:
+        if keep is None:
+            return torch.full((), float(math.prod(rows)), dtype=dtype, device=target.device)
+        return keep.sum().to(dtype)
+    return (own if keep is None else torch.where(keep, own, 0.0)).sum()
+
+
+@dataclass
+class _Rule:
+    """How one loss counts its rows."""
+
+    name: str
+    classes: bool  # whether its target says a class
+    dim: int = 1  # the class dimension of a distribution
+    class_weight: Tensor | None = None
+    ignore_index: int = -100
+
+
+def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _Rule:
+    if isinstance(loss, str):
+        loss = FUNCTIONS.get(loss, loss)
+    own = class_weight is not None or ignore_index is not None
+    if own and isinstance(loss, (Loss, LinearLoss, CenterLoss)):
+        raise InputError(
+            f"mass_of: {type(loss).__name__} is a Module and brings its own class_weight and "
+            "ignore_index; leave them out here."
+        )
+    if isinstance(loss, CenterLoss):
+        return _Rule("CenterLoss", True, ignore_index=loss.ignore_index)
+    if isinstance(loss, LinearLoss):
+        brought: Any = loss.class_weight
+        return _with(_Rule("LinearLoss", True, -1), loss.loss, brought, loss.ignore_index)
+    if loss is linear_loss:
+        return _with(_Rule("linear_loss", True, -1), None, class_weight, ignore_index)
+    linked = getattr(loss, "loss", None)
+    if isinstance(loss, type) or not isinstance(linked, Linked):
+        raise InputError(
+            f"mass_of: {loss!r} is no loss of ours. Give a name such as 'huber', a function such "
+            "as lossmith.huber, or a Module such as lossmith.Huber(delta=1.0); for your own "
+            "loss, add up its weights yourself."
+        )
+    rule = _Rule(linked.name, linked.classes)
+    if linked.classes and linked.formula.name not in DIVERGENCES:
+        if isinstance(loss, Loss):
+            class_weight, ignore_index = loss.given()["class_weight"], loss.given()["ignore_index"]
+        return _with(rule, None, class_weight, ignore_index)
+    if own:
+        raise InputError(f"mass_of: {rule.name} has neither class_weight nor ignore_index.")
+    return rule
+
+
+def _with(rule: _Rule, inner: Any, class_weight: Tensor | None, ignore_index: int | None) -> _Rule:
+    """The rule with its settings; those of an inner Module where the outer one has none."""
+    brought = {} if inner is None else heads.chosen(inner)[1]
+    if class_weight is None:
+        class_weight = brought.get("class_weight")
+    if ignore_index in (None, -100):
+        ignore_index = brought.get("ignore_index", -100)
+    rule.class_weight, rule.ignore_index = class_weight, ignore_index
+    return rule
+
+
+def _by_class(
+    rule: _Rule, target: Tensor, keep: Tensor | None, soft: bool, dtype: torch.dtype
+) -> Tensor:
+    """The class weight of each row."""
+    given = rule.class_weight
+    if not isinstance(given, Tensor) or given.dim() != 1:
+        raise ShapeError(f"mass_of: {rule.name}: class_weight must be a tensor, one per class.")
+    checks.device(rule.name, "class_weight", given, target)
+    values = given.detach().to(dtype)
+    classes = len(values)
+    if soft:
+        if target.shape[rule.dim] != classes:
+            raise ShapeError(
+                f"mass_of: {rule.name}: the target has {target.shape[rule.dim]} classes on "
+                f"dimension {rule.dim}, class_weight has {classes}."
+            )
+        return target.to(dtype).movedim(rule.dim, -1) @ values
+    index = target.long() if keep is None else torch.where(keep, target.long(), 0)
+    if index.device.type == "cpu" and type(index) is Tensor and index.numel():
+        low, high = index.min().item(), index.max().item()
+        if low < 0 or high >= classes:
+            raise LabelError(
+                f"mass_of: {rule.name}: {low if low < 0 else high} is no class: class_weight has "
+                f"{classes}, so classes are 0 to {classes - 1}. Rows to leave out carry "
+                f"ignore_index ({rule.ignore_index}) or a mask."
+            )
+    return values[index]
+
+
+@overload
+def global_masses(masses: Mapping[str, Tensor | float], group: Any = None) -> dict[str, Tensor]: ...
+@overload
+def global_masses(masses: Tensor | float, group: Any = None) -> Tensor: ...
+def global_masses(
+    masses: Mapping[str, Tensor | float] | Tensor | float, group: Any = None
+) -> dict[str, Tensor] | Tensor:
+    """The masses of this rank's micro-batches, added over all ranks in one single all-reduce.
+
+    Call it once for each step of the optimiser, on every rank, before the forward passes:
+    masses = global_masses({"ce": sum(mass_of(ce, y) for _, y in batches)}).
+
+    Formula:
+        global mass = Σ over ranks of the mass given.
+
+    Shapes:
+        masses: scalars. Result: one scalar tensor, or a dict of them under the same names.
+
+    Parameters:
+        masses: one mass, or a mapping of names to masses (the same names on every rank, in any
+            order); tensors without grad, or numbers, such as 0 for a rank without rows.
+        group (default None, the default group): the process group whose ranks learn together.
+
+    Without torch.distributed the masses are returned as they are. Nothing waits for a device.
+
+    Errors:
+        InputError (a ValueError) for what is not a mass.
+    """
+    if not isinstance(masses, Mapping):
+        return global_masses({"mass": masses}, group)["mass"]
+    if not masses:
+        raise InputError("global_masses: the mapping is empty; name a mass for each loss.")
+    ranks = Group(group)
+    tensors = {name: value for name, value in masses.items() if isinstance(value, Tensor)}
+    first = next(iter(tensors.values()), None)
+    device = ranks.device() if first is None else first.device
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    flat = [_scalar(name, masses[name], device, dtype) for name in sorted(masses)]
+    sums = torch.stack(flat)
+    if ranks.several():
+        ranks.add(sums)
+    found = dict(zip(sorted(masses), sums.unbind(), strict=True))
+    return {name: found[name] for name in masses}
+
+
+def _scalar(name: str, value: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            raise ShapeError(
+                f"global_masses: {name!r} has shape {tuple(value.shape)}; a mass is one number. "
+                "Add up those of the micro-batches: sum(masses)."
+            )
+        return value.detach().to(device, dtype).reshape(())
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise InputError(
+            f"global_masses: {name!r} is {value!r}; a mass is a scalar tensor or a finite number, "
+            "at least 0: see lossmith.mass_of."
+        )
+    return torch.full((), float(value), dtype=dtype, device=device)

@@ -1,0 +1,1 @@
+"""Penalties, proximal steps, and what they leave of a network."""

@@ -1,0 +1,107 @@
+"""Weights that change with the step: functions of the step, from a whole number to a number."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+from lossmith.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class LinearRamp:
+    """A weight that goes from one number to another in equal steps, then stays.
+
+    `LinearRamp(0.0, 0.01, steps=1000) * CenterLoss(10, 64)` warms a term up; with start > stop it
+    fades one out. See `lossmith.Objective` for who counts the steps.
+
+    Formula:
+        w(k) = start + (stop - start)·r, r = (k - after) / steps, held in [0, 1]
+
+    Shapes:
+        k, the step, is a whole number; w(k) is a number.
+
+    Parameters:
+        start: the weight up to step `after`.
+        stop: the weight from step `after + steps` on, exactly.
+        steps: how many steps the way takes, at least 1.
+        after (default 0): the step at which it begins.
+
+    Errors:
+        ParameterError for numbers that are not finite, and steps below 1.
+    """
+
+    start: float
+    stop: float
+    steps: int
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, step: int) -> float:
+        """The weight at this step."""
+        return _between(self.start, self.stop, _share(self, step))
+
+
+@dataclass(frozen=True)
+class CosineRamp:
+    """A weight that goes from one number to another along half a cosine, then stays.
+
+    It begins and ends with slope 0; the usual way to let a term fade in or out without a jolt.
+
+    Formula:
+        w(k) = start + (stop - start)·(1 - cos πr)/2, r = (k - after) / steps, held in [0, 1]
+
+    Shapes:
+        k, the step, is a whole number; w(k) is a number.
+
+    Parameters:
+        start: the weight up to step `after`.
+        stop: the weight from step `after + steps` on, exactly.
+        steps: how many steps the way takes, at least 1.
+        after (default 0): the step at which it begins.
+
+    Errors:
+        ParameterError for numbers that are not finite, and steps below 1.
+
+    Source: Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, there for the learning rate.
+    """
+
+    start: float
+    stop: float
+    steps: int
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, step: int) -> float:
+        """The weight at this step."""
+        return _between(self.start, self.stop, (1 - math.cos(math.pi * _share(self, step))) / 2)
+
+
+def _share(ramp: LinearRamp | CosineRamp, step: int) -> float:
+    return min(max((step - ramp.after) / ramp.steps, 0.0), 1.0)
+
+
+def _between(start: float, stop: float, share: float) -> float:
+    """Both ends are met exactly."""
+    return start * (1 - share) + stop * share
+
+
+def _check(ramp: LinearRamp | CosineRamp) -> None:
+    name = type(ramp).__name__
+    for argument in ("start", "stop"):
+        value: Any = getattr(ramp, argument)
+        if not isinstance(value, numbers.Real) or not math.isfinite(value):
+            raise ParameterError(f"{name}: {argument} = {value!r}; it must be a finite number.")
+    for argument, least in (("steps", 1), ("after", 0)):
+        value = getattr(ramp, argument)
+        if not isinstance(value, numbers.Integral) or value < least:
+            raise ParameterError(
+                f"{name}: {argument} = {value!r}; it must be a whole number of steps, at least "
+                f"{least}."
+            )

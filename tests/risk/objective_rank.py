@@ -1,0 +1,69 @@
+"""One rank that trains an objective under DistributedDataParallel, in a process of its own."""
+
+from datetime import timedelta
+
+import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+
+import lossmith
+from risk.objectives import Net, batch, everything
+
+SIZES = ((3, 8), (0, 1))  # rows of the two micro-batches of each rank
+
+
+def made():
+    """Two losses of different masses, a learned weight, a penalty."""
+    loss = lossmith.Uncertainty("regression", 0.4) * lossmith.L2().on(target="goal")
+    return (lossmith.CrossEntropy() + loss + 0.01 * lossmith.L1Penalty()).double()
+
+
+class Both(torch.nn.Module):
+    """Network and objective under one wrapper, which averages the gradients of both."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.objective = Net(), made()
+
+    def forward(self, given, masses=None):
+        inputs = everything(self.net, given)
+        del inputs["features"]
+        return self.objective(masses=masses, **inputs)
+
+
+def joined():
+    """All rows of the step, some without a class."""
+    given = batch(12)
+    given["target"][1::4] = -100
+    return given
+
+
+def run(rank, meeting, results):
+    """The gradients after one step, written where the test will look for them."""
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=2,
+        timeout=timedelta(seconds=20),
+    )  # fmt: skip
+    try:
+        both = Both()
+        model = DistributedDataParallel(both)
+        rows = [n for sizes in SIZES for n in sizes]
+        cuts = [{k: v.split(rows)[i] for k, v in joined().items()} for i in range(len(rows))]
+        mine = cuts[2 * rank : 2 * rank + 2]
+        objective = both.objective
+        masses = lossmith.global_masses(
+            {
+                "cross_entropy": sum(
+                    lossmith.mass_of(objective.cross_entropy, g["target"]) for g in mine
+                ),
+                "l2": sum(lossmith.mass_of(objective.l2, g["goal"]) for g in mine),
+                "l1_penalty": len(mine),
+            }
+        )
+        with model.no_sync():
+            (2 * model(mine[0], masses)).backward()
+        (2 * model(mine[1], masses)).backward()
+        torch.save([p.grad for p in both.parameters()], f"{results}/{rank}.pt")
+    finally:
+        distributed.destroy_process_group()
