@@ -66,6 +66,10 @@ from lossmith.risk.penalty.channels import ChannelRemoval as ChannelRemoval
 from lossmith.risk.penalty.channels import remove_zero_channels as remove_zero_channels
 from lossmith.risk.classes.parallel import class_parallel_loss as class_parallel_loss
 from lossmith.risk.classes.parallel import ClassParallelLoss as ClassParallelLoss
+from lossmith.lab.picture.curves import plot as plot
+from lossmith.lab.picture.boundary import plot_decision_boundary as plot_decision_boundary
+from lossmith.lab.picture.embedding import plot_embedding as plot_embedding
+from lossmith.lab.picture.landscape import plot_landscape as plot_landscape
 
 __version__: str
 primitives: Any

@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 
 import lossmith
 from lossmith.formula.ledger import LEDGER
-from lossmith.lab.accuracy_points import kinks
+from lossmith.lab.accuracy.points import kinks
 
 RESIDUAL = [n for n, r in LEDGER.items() if r.family == "residual"]
 MARGIN = [n for n, r in LEDGER.items() if r.family == "margin"]

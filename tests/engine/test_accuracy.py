@@ -12,10 +12,10 @@ import lossmith
 from lossmith.formula import exact
 from lossmith.formula.calculus import base, curvature, slope
 from lossmith.formula.ledger import LEDGER
-from lossmith.lab import accuracy_measure
-from lossmith.lab.accuracy import accuracy
-from lossmith.lab.accuracy_measure import Subject, error, measure, truths
-from lossmith.lab.accuracy_points import kinks, points
+from lossmith.lab.accuracy import measure as accuracy_measure
+from lossmith.lab.accuracy.command import accuracy
+from lossmith.lab.accuracy.measure import Subject, error, measure, truths
+from lossmith.lab.accuracy.points import kinks, points
 
 F32 = np.finfo(np.float32)
 

@@ -152,7 +152,7 @@ def test_the_stated_slope_at_a_kink(name, parameters, u, slope, dtype):
 
 
 def test_every_kink_is_stated():
-    from lossmith.lab.accuracy_points import kinks
+    from lossmith.lab.accuracy.points import kinks
 
     smooth = {"barron"}  # its branches meet where alpha = 2, which is no kink in u
     for name, record in LEDGER.items():

@@ -15,7 +15,7 @@ from torch.func import functional_call, grad, hessian, jacrev, jvp, vmap
 import lossmith
 from engine import cases
 from lossmith.formula.ledger import LEDGER
-from lossmith.lab.accuracy_measure import Subject, truths
+from lossmith.lab.accuracy.measure import Subject, truths
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-11}
 MULTICLASS = [f"{k}({m!r})" for k in ("CrammerSinger", "OneVsRest") for m in ("hinge", "logistic")]

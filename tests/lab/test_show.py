@@ -15,7 +15,7 @@ from lossmith.errors import InputError, ParameterError
 from lossmith.formula import ledger, properties
 from lossmith.formula.ledger import DIVERGENCES, LEDGER
 from lossmith.lab import cli
-from lossmith.lab.plot import plot
+from lossmith.lab.picture.curves import plot
 
 
 def run(*words: str) -> Result:

@@ -9,8 +9,8 @@ import secrets
 
 import pytest
 
-from lossmith.lab import matrix_draw
-from lossmith.lab.matrix import sweep
+from lossmith.lab.matrix import draw as matrix_draw
+from lossmith.lab.matrix.command import sweep
 
 SEED = int(os.environ.get("LOSSMITH_MATRIX_SEED") or secrets.randbits(32))
 SECONDS = {"reference": 20.0, "cpu": 25.0}  # a kernel is compiled where the cache has none

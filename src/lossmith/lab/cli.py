@@ -47,11 +47,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Measure every loss next to torch's own, eager torch and torch.compile.",
     ),
     "accuracy": (
-        "lossmith.lab.accuracy:accuracy",
+        "lossmith.lab.accuracy.command:accuracy",
         "Compare every formula with 60-digit arithmetic and print the worst errors.",
     ),
     "matrix": (
-        "lossmith.lab.matrix:matrix",
+        "lossmith.lab.matrix.command:matrix",
         "Compare every combination of options with a plain definition and print the worst errors.",
     ),
     "support": (

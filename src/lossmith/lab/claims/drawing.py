@@ -19,15 +19,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
-from lossmith.lab import plot
 from lossmith.lab.claims.claim import Figure
+from lossmith.lab.picture import curves as plot
 from lossmith.lab.picture.canvas import COLOURS
 
 INK, MUTED, GRID, CARD = "#c0ffe0", "#c0ffe1", "#c0ffe2", "#c0ffe3"
 HUES = 10  # ten digits; the page defines as many
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)))
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", CARD: "card", "#ffffff": "card"} | {
-    # What `lossmith.lab.plot` draws in becomes the page's own series.
+    # What `lossmith.lab.picture.curves` draws in becomes the page's own series.
     colour: f"s{place + 1}"
     for place, colour in enumerate(COLOURS[:-1])
 }
@@ -126,7 +126,7 @@ def curves(
     top: float | None = None,
     **parameters: float,
 ) -> Figure:
-    """The losses' own curves over one axis, as `lossmith.lab.plot` draws them."""
+    """The losses' own curves over one axis, as `lossmith.lab.picture.curves` draws them."""
     with style():
         canvas, axes = panels(len(orders), width=3.8 * len(orders))
         plot.plot(losses, orders, parameters, u, axes)

@@ -157,7 +157,7 @@ def _data(record: Formula, values: dict[str, float]) -> dict[str, Any]:
 
 def draw(record: Formula, values: dict[str, float], picture: Path) -> None:
     """Value, slope and curvature side by side, into a file."""
-    from lossmith.lab.plot import plot
+    from lossmith.lab.picture.curves import plot
 
     figure = plot(record, parameters=values)[0].get_figure(root=True)
     try:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lossmith.lab.matrix_definition import MARGIN, PROBABILITY
+from lossmith.lab.matrix.definition import MARGIN, PROBABILITY
 
 Psi = Callable[[Tensor], Tensor]
 Each = Callable[[Tensor, Tensor], Tensor]  # (prediction, target) → one loss for each row

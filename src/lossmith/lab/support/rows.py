@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import lossmith
 from lossmith.formula.ledger import LEDGER
-from lossmith.lab.accuracy_points import kinks
+from lossmith.lab.accuracy.points import kinks
 from lossmith.lab.support import plain
 from lossmith.risk.adaptive import AdaptiveLoss
 from lossmith.risk.centers import CenterLoss

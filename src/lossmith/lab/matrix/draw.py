@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from lossmith.face import catalogue, multiclass
-from lossmith.lab import matrix_definition as definition
+from lossmith.lab.matrix import definition as definition
 
 LABELS = ("index", "one-hot", "soft")
 WEIGHTS = ("none", "sample", "class")

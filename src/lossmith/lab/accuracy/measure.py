@@ -22,7 +22,7 @@ from lossmith.engine.pointwise import partials, register
 from lossmith.formula import exact
 from lossmith.formula.calculus import base, derivative
 from lossmith.formula.record import Formula
-from lossmith.lab.accuracy_points import Numbers, kinks, points
+from lossmith.lab.accuracy.points import Numbers, kinks, points
 from lossmith.link.links import through_margin
 
 Engine = Literal["cpu", "reference"]

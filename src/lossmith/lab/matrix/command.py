@@ -16,7 +16,7 @@ import click
 from lossmith.errors import InputError
 
 if TYPE_CHECKING:
-    from lossmith.lab.matrix_draw import Case
+    from lossmith.lab.matrix.draw import Case
 
 
 @click.command()
@@ -60,7 +60,7 @@ def matrix(
         lossmith matrix --limit 500
         lossmith matrix --losses focal,CrammerSinger(hinge) --engine cpu
     """
-    from lossmith.lab.matrix_draw import LOSSES, cases
+    from lossmith.lab.matrix.draw import LOSSES, cases
 
     names = tuple(n.strip() for n in losses.split(",")) if losses else LOSSES
     for name in names:
@@ -86,7 +86,7 @@ def matrix(
 
 def sweep(every: list[Case], seed: int, engine: str, seconds: float | None) -> dict[str, Any]:
     """Measure combinations in their order, until they or the time run out."""
-    from lossmith.lab.matrix_draw import TOLERANCE, measure
+    from lossmith.lab.matrix.draw import TOLERANCE, measure
 
     engines = ("cpu", "reference") if engine == "both" else (engine,)
     worst = {dtype: [0.0, 0.0] for dtype in TOLERANCE}

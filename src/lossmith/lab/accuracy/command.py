@@ -17,7 +17,7 @@ from lossmith.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lossmith.lab.accuracy_measure import Row
+    from lossmith.lab.accuracy.measure import Row
 
 PIPED_WIDTH = 120
 
@@ -96,7 +96,7 @@ def _measure(records: Sequence[Any], engines: Sequence[Any], points: int) -> lis
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from lossmith.lab.accuracy_measure import TARGETS, measure
+    from lossmith.lab.accuracy.measure import TARGETS, measure
 
     rows: list[Row] = []
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))

@@ -1,0 +1,1 @@
+"""`lossmith accuracy`: every formula against 60-digit arithmetic."""

@@ -1,0 +1,1 @@
+"""`lossmith matrix`: every option in every combination, against a plain definition."""
