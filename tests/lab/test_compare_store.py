@@ -3,22 +3,27 @@
 The uninterrupted run has one process and the killed one also two: their number changes no digit.
 """
 
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from lab.compare_tools import SMALL, call, numbers, repeatable
+from lossmith.lab.compare import store
 
-RUN = "from lossmith.lab.cli import main; main()"
+# A shell that starts the tests in the background has the interrupt ignored; here it is not.
+RUN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from lossmith.lab.cli import main
+main()
+"""
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+def start(*words: str, group: bool = False) -> subprocess.Popen[str]:
     path = os.pathsep.join(sys.path)
     return subprocess.Popen(
         [sys.executable, "-c", RUN, "compare", *words],
@@ -26,11 +31,21 @@ def start(*words: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0 if group else None,
     )
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_killed_and_resumed_it_ends_with_the_same_digits(jobs: str, tmp_path: Path) -> None:
+def until_a_trial_is_there(folder: Path, process: subprocess.Popen[str]) -> Path:
+    trials = folder / "page.trials" / "trials"
+    deadline = time.monotonic() + 90
+    while not list(trials.glob("*.json")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no trial was finished"
+        time.sleep(0.02)
+    return trials
+
+
+def test_killed_and_resumed_it_ends_with_the_same_digits(tmp_path: Path) -> None:
     words = ["wine", *SMALL, "--label-noise", "0.2", "--losses", "focal,hinge"]
     whole, halved = tmp_path / "whole", tmp_path / "halved"
     for folder in (whole, halved):
@@ -38,13 +53,8 @@ def test_killed_and_resumed_it_ends_with_the_same_digits(jobs: str, tmp_path: Pa
     expected = numbers(whole, *words, "--jobs", "1")
 
     place = ["--output", str(halved / "page.html"), "--json", str(halved / "numbers.json")]
-    process = start(*words, *place, "--jobs", jobs)
-    trials = halved / "page.trials" / "trials"
-    deadline = time.monotonic() + 90
-    while not list(trials.glob("*.json")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "no trial was finished"
-        time.sleep(0.02)
+    process = start(*words, *place, "--jobs", "2")
+    trials = until_a_trial_is_there(halved, process)
     # While it runs, nobody else may write there.
     refused = call(*words, *place)
     process.send_signal(signal.SIGKILL)
@@ -102,19 +112,38 @@ def test_a_finished_comparison_is_shown_again_without_a_trial(tmp_path: Path) ->
     assert repeatable(numbers(tmp_path, *words)) == repeatable(first)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_dask_cluster_gives_the_same_digits(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    words = ["wine", *SMALL, "--outliers", "0", "--losses", "ramp"]
-    alone, spread = tmp_path / "1", tmp_path / "2"
-    alone.mkdir()
-    spread.mkdir()
-    one = numbers(alone, *words, "--jobs", "1")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        address = cluster.scheduler_address
-        two = numbers(spread, *words, "--backend", "dask", "--cluster", address)
-        assert not list(Path(spread).glob("*.part"))
-    assert repeatable(one) == repeatable(two)
-    assert json.loads((spread / "page.trials" / "manifest.json").read_text())
+def test_an_interrupted_run_says_how_to_go_on_and_leaves_a_whole_folder(tmp_path: Path) -> None:
+    words = ["wine", *SMALL, "--outliers", "0", "--repeats", "8", "--losses", "hinge"]
+    place = ["--output", str(tmp_path / "page.html"), "--json", str(tmp_path / "numbers.json")]
+    process = start(*words, *place, "--jobs", "2", group=True)
+    trials = until_a_trial_is_there(tmp_path, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    said, complained = process.communicate(timeout=60)
+    assert process.returncode == 130, complained
+    assert said == ""
+    assert complained.splitlines()[-1] == "lossmith: stopped"
+    kept = len(list(trials.glob("*.json")))
+    assert f"{kept} of 48 trials are kept in {tmp_path / 'page.trials'}" in complained
+    assert "Traceback" not in complained
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.trials"]
+    left = sorted(path.name for path in trials.parent.iterdir())
+    assert left == ["lock", "manifest.json", "trials"]
+    result = call(*words, *place, "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    assert f"{kept} of 48 trials were on the disk already" in result.stderr
+
+
+def test_what_a_trial_passes_through_is_what_invalidates_it() -> None:
+    """The list of files that decide the digits is what `trial.py` imports, directly or not."""
+    home = Path(store.__file__).parent
+    found, ahead = set(), ["trial"]
+    while ahead:
+        name = ahead.pop()
+        if name in found:
+            continue
+        found.add(name)
+        text = (home / f"{name}.py").read_text(encoding="utf-8")
+        ahead += re.findall(r"^\s*from lossmith\.lab\.compare\.(\w+) import", text, re.M)
+        for line in re.findall(r"^\s*from lossmith\.lab\.compare import (.+)", text, re.M):
+            ahead += [word.strip() for word in line.split(",")]
+    assert found == set(store.DECIDING)

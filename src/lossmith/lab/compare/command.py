@@ -231,10 +231,19 @@ def _run(
                 *(made.work, made.dataset, missing, count or cpu_count(), backend, cluster),
                 scratch=kept.folder,
             )
-            for trial, result in running:
-                kept.save(trial.key, result)
-                found[trial.key] = result
-                watch(trial)
+            try:
+                for trial, result in running:
+                    kept.save(trial.key, result)
+                    found[trial.key] = result
+                    watch(trial)
+            except KeyboardInterrupt:
+                messages.print(
+                    f"{len(found)} of {len(trials)} trials are kept in {kept.folder}; the same "
+                    "command goes on from there",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+                raise
         results = [found[trial.key] for trial in trials]
         outcomes = summary.summarize(made, results)
         everything = record.as_data(made, outcomes, results, time.perf_counter() - begin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
@@ -36,19 +37,33 @@ def build(model: str, shape: tuple[int, ...], outputs: int, hidden: int) -> Net:
         return Net(body, nn.Linear(hidden, outputs), single)
     if model == "cnn":
         return Net(_convolutions(shape, hidden), nn.Linear(hidden, outputs), single)
-    made = _factory(model)(shape, outputs)
+    try:
+        made = _factory(model)(shape, outputs)
+    except InputError:
+        raise
+    except Exception as error:  # a person's code may raise anything
+        raise InputError(
+            f"--model {model}: called with {shape}, {outputs} it raises "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(made, nn.Module):
         raise InputError(f"--model {model} gave {type(made).__name__}, not a torch.nn.Module")
     if isinstance(made, nn.Sequential) and len(made) > 1:
         net = Net(made[:-1], made[-1], single)
     else:
         net = Net(nn.Identity(), made, single)
-    with torch.no_grad():
-        scores = made.eval()(torch.zeros(2, *shape))
-    made.train()
-    if tuple(scores.shape) != (2, outputs):
+    try:
+        with torch.no_grad():
+            scores = made.eval()(torch.zeros(2, *shape))
+    except Exception as error:
         raise InputError(
-            f"--model {model} turns 2 rows of shape {shape} into {tuple(scores.shape)}; "
+            f"--model {model} takes no rows of shape {shape}: {type(error).__name__}: {error}"
+        ) from error
+    made.train()
+    given = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+    if given != (2, outputs):
+        raise InputError(
+            f"--model {model} turns 2 rows of shape {shape} into {given}; "
             f"it must give {(2, outputs)}"
         )
     return net
@@ -85,12 +100,27 @@ def _convolutions(shape: tuple[int, ...], hidden: int) -> nn.Sequential:
     )
 
 
-def _factory(model: str):  # type: ignore[no-untyped-def]
+def text_of(model: str) -> str | None:
+    """The source of a person's own model, which decides the digits; None for those that are here.
+
+    Only of the file that is named: what it imports in turn is not followed.
+    """
+    if ":" not in model:
+        return None
+    _factory(model)
+    file = getattr(sys.modules[model.partition(":")[0]], "__file__", None) or ""
+    return Path(file).read_text(encoding="utf-8") if file.endswith(".py") else None
+
+
+def _factory(model: str) -> Callable[..., object]:
     module, _, name = model.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)  # as `python -m` does
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        found: Callable[..., object] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"--model {model}: {error}") from None
+    except Exception as error:  # whatever the module does when it is imported
+        raise InputError(f"--model {model}: {type(error).__name__}: {error}") from error
+    return found

@@ -50,7 +50,7 @@ class Settings:
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be at least 0 and below 2^31, and it is {self.seed}")
         if self.batch_size < 0:
-            raise InputError(f"--batch-size must be at least 1, not {self.batch_size}")
+            raise InputError(f"--batch-size must be at least 0, not {self.batch_size}")
         if not self.learning_rates:
             raise InputError("--learning-rates needs at least one number, for example 0.01")
         for rate in self.learning_rates:

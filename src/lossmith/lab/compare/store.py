@@ -16,12 +16,18 @@ from filelock import FileLock, Timeout
 
 import lossmith
 from lossmith.errors import InputError
+from lossmith.lab.compare import models
 from lossmith.lab.compare.jobs import SCRATCH
 from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.record import environment
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
+# The files of this folder that a trial passes through; those that only tell of it are not here.
+DECIDING = (
+    *("candidates", "conditions", "criterion", "folds", "metrics", "models", "owned", "settings"),
+    *("spoil", "train", "trial"),
+)
 
 
 class Store:
@@ -90,11 +96,13 @@ class Store:
 
 def manifest(plan: Plan) -> dict[str, Any]:
     """Everything that decides the digits."""
+    own = models.text_of(plan.work.settings.model)
     return {
         "settings": asdict(plan.work.settings),
         "data": plan.dataset.fingerprint,
         "task": plan.dataset.task,
         "own losses": _hash(plan.work.own.encode()) if plan.work.own else None,
+        "own model": _hash(own.encode()) if own is not None else None,
         "decided by": dict(plan.work.metrics),
         "environment": environment(),
         "code": _code(),
@@ -107,12 +115,16 @@ def short_name(made: dict[str, Any]) -> str:
 
 
 def _code() -> str:
-    """A hash of Lossmith's own source: trials of another version are not of this comparison."""
+    """A hash of the source that decides the digits: other trainings are of another comparison."""
     home = Path(lossmith.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(home.rglob("*.py")):
         parts = path.relative_to(home).parts
-        if parts[0] != "lab" or parts[1] in ("compare", "data"):
+        if parts[0] == "lab":
+            deciding = parts[1] == "data" or (parts[1] == "compare" and path.stem in DECIDING)
+        else:
+            deciding = parts[0] != "adapters"
+        if deciding:
             digest.update("/".join(parts).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
