@@ -14,13 +14,16 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help compare bench accuracy test clean
+.PHONY: help compare claims bench accuracy test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 compare: $(LAB) ## which loss suits the data? (ARGS="..." goes to `lossmith compare`)
 	@$(BIN)/lossmith compare $(ARGS)
+
+claims: $(LAB) ## what two articles claim, on real data
+	@$(BIN)/lossmith claims $(ARGS)
 
 bench: $(LAB) ## speed against torch's own losses, side by side
 	@$(BIN)/lossmith bench $(ARGS)
