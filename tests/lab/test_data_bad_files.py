@@ -91,6 +91,11 @@ TEXTS: dict[str, tuple[bytes | str, str]] = {
         "a,y\n" + "".join(f"0{i % 9 + 1}/05/2020,{i % 2}\n" for i in range(30)),
         "YYYY-MM-DD",
     ),
+    "latin, at the end of a wide header": (
+        ",".join(f"column{i}" for i in range(9000)).encode() + b",\xfc,y\n" + b"1," * 9001 + b"2\n",
+        "line 1 is not UTF-8",
+    ),
+    "JSON": ('[{"a": 1, "y": 0},\n {"a": 2, "y": 1}]', "its content is JSON"),
     "web page": ("<!DOCTYPE html><html>", "a web page"),
 }
 
@@ -100,6 +105,27 @@ def test_bad_text(what: str) -> None:
     content, says = TEXTS[what]
     Path("bad.csv").write_bytes(content.encode() if isinstance(content, str) else content)
     assert says in refused("bad.csv")
+
+
+def test_a_row_without_an_end() -> None:
+    Path("t.csv").write_text("a,y\n" + "1" * (17 << 20) + ",1\n")
+    assert "a row is longer than 8 MiB" in refused("t.csv")
+
+
+def test_a_name_that_says_tabs_where_there_are_none() -> None:
+    GOOD.to_csv("t.tsv", index=False)
+    assert "the header holds none" in refused("t.tsv")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "form\x0cfeed", "line\u2028separator"])
+def test_a_name_of_a_column_may_hold_what_ends_lines_elsewhere(name: str) -> None:
+    GOOD.rename(columns={"a": name}).to_csv("t.csv", index=False)
+    assert len(load("t.csv", "y").target) == len(GOOD)
+
+
+def test_a_column_that_is_left_out_is_said_once() -> None:
+    Path("t.csv").write_text("a,y\n" + "=cmd|x,0\n=cmd|x,1\n" * 9)
+    assert refused("t.csv").endswith("Dropped, as every row has the same value: 'a'.")
 
 
 def test_a_target_that_is_not_there() -> None:
@@ -182,6 +208,62 @@ def test_an_array_that_declares_more_than_is_stored() -> None:
     with zipfile.ZipFile("lie.npz", "w") as archive:
         archive.writestr("X.npy", header.getvalue())
     assert "declares more than is stored" in refused("lie.npz", target="X")
+
+
+DESCRIBED = "{'descr': %r, 'fortran_order': False, 'shape': %s}"
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("((((", "header cannot be read"),  # each breaks another part of NumPy's parser
+        ("[" * 9000, "header cannot be read"),
+        ("-" * 9000 + "1", "header cannot be read"),
+        ("{1: 2, 'a': 3}", "header cannot be read"),
+        ("{'descr': __import__('os').system('touch ran')}", "header cannot be read"),
+        (DESCRIBED % ("<f8", "(" + "9" * 5000 + ",)"), "header cannot be read"),
+        (DESCRIBED % ("<f8", "(-5,)"), "declares the shape (-5,)"),
+        (DESCRIBED % ("<f8", "(True,)"), "not a whole .npz archive"),
+        (DESCRIBED % ("<U0", "(9000000000000,)"), "declares more than is stored"),
+    ],
+    ids=["open", "deep", "signs", "keys", "call", "digits", "negative", "true", "no width"],
+)
+def test_an_array_whose_header_is_an_attack(header: str, says: str) -> None:
+    member = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(64)
+    with zipfile.ZipFile("t.npz", "w") as archive:
+        archive.writestr("X.npy", member)
+        archive.writestr("y.npy", member)
+    assert says in refused("t.npz")
+
+
+def test_an_archive_packed_by_another_method_and_damaged() -> None:
+    content = io.BytesIO()
+    np.save(content, np.arange(50.0))
+    with zipfile.ZipFile("t.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("X.npy", content.getvalue())
+        archive.writestr("y.npy", content.getvalue())
+    whole = bytearray(Path("t.npz").read_bytes())
+    whole[50:80] = b"\xff" * 30
+    Path("t.npz").write_bytes(whole)
+    assert "X.npy" in refused("t.npz")
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "parquet"])
+def test_damage_anywhere_ends_in_an_answer_or_in_one_line(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    name, (x, y) = f"t.{kind}", (rng.random(50), np.arange(50) % 2)
+    if kind == "npz":
+        np.savez_compressed(name, X=x, y=y)
+    else:
+        table = pd.DataFrame({"a": x, "b": pd.date_range("2020-01-01", periods=50), "y": y})
+        table.to_csv(name, index=False) if kind == "csv" else table.to_parquet(name)
+    whole = np.frombuffer(Path(name).read_bytes(), np.uint8)
+    for _ in range(150):
+        hurt = whole.copy()
+        hurt[rng.integers(0, len(hurt), 3)] = rng.integers(0, 256, 3)
+        Path(name).write_bytes(hurt.tobytes())
+        with suppress(InputError):
+            load(name)
 
 
 @pytest.fixture
@@ -274,6 +356,11 @@ def test_a_type_that_no_loss_is_trained_on() -> None:
 def test_a_name_that_lies(name: str) -> None:
     GOOD.to_csv(name, index=False)
     assert "the name says" in refused(name)
+
+
+def test_gzip_with_more_behind_it() -> None:
+    Path("t.csv.gz").write_bytes(gzip.compress(b"a,y\n1,0\n2,1\n") + b"garbage!")
+    assert "broken gzip" in refused("t.csv.gz")
 
 
 @pytest.mark.parametrize("cut", [1000, 12, 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -145,7 +146,8 @@ def _declared(path: Path) -> dict[str, tuple[int, ...]]:
             for member in members:
                 with archive.open(member) as file:
                     shape, kind = _header(path, member.filename, file)
-                    size = int(np.prod(shape, dtype=object)) * kind.itemsize
+                    # Values may be texts of no length; a trillion of those is no small thing.
+                    size = int(np.prod(shape, dtype=object)) * max(kind.itemsize, 1)
                     if size > member.file_size:
                         raise InputError(
                             f"{path}: the array {quote(member.filename)} declares more than is "
@@ -159,7 +161,10 @@ def _declared(path: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(OSError, NotImplementedError, RuntimeError),
+)
 
 
 def _broken(path: Path, error: Exception) -> InputError:
@@ -186,10 +191,13 @@ def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np
         if version != (1, 0):
             read = np.lib.format.read_array_header_2_0
         shape, _, kind = read(file)
-    except ValueError as error:
+    except Exception as error:  # the header is source text, and may break any part of its parser
         raise InputError(
-            f"{path}: the member {quote(name)} is no NumPy array ({reason(error)})"
+            f"{path}: the member {quote(name)} is no NumPy array, its header cannot be read: "
+            "write the archive anew with numpy.savez"
         ) from error
+    if min(shape, default=0) < 0:
+        raise InputError(f"{path}: the array {quote(name)} declares the shape {shape}")
     if kind.hasobject:
         raise InputError(
             f"{path}: the array {quote(name.removesuffix('.npy'))} holds pickled objects, which "
@@ -204,7 +212,7 @@ def _read(path: Path, name: str) -> NDArray[Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             values: NDArray[Any] = archive[name]
-    except (*_BROKEN, ValueError) as error:
+    except (*_BROKEN, ValueError, TypeError) as error:
         raise _broken(path, error) from error
     if values.ndim == 0 or not len(values):
         raise InputError(f"{path}: the array {quote(name)} has no rows")

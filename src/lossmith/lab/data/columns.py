@@ -84,9 +84,8 @@ def frame(
             log.say(_GAPS, name, f" ({gaps})")
         done[name] = values
     if not done:
-        raise InputError(
-            f"{where.name}: no column is left to learn from: {' '.join(log.sentences())}"
-        )
+        dropped = [said for said in log.sentences() if said.startswith("Dropped")]
+        raise InputError(f"{where.name}: no column is left to learn from: {' '.join(dropped)}")
     return pd.DataFrame(done, copy=False), log.sentences()
 
 

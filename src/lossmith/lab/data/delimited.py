@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ _MISSING = [*arrow_csv.ConvertOptions().null_values, "?"]
 _RAGGED = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)")
 _FRACTION = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_BLOCK = 8 << 20  # bytes; no row may be longer
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _ENCODE = "save it as UTF-8 (for example: iconv -f LATIN1 -t UTF-8)"
 
 
@@ -46,7 +49,7 @@ def read(path: Path) -> tuple[pa.Table, list[str]]:
         with pa.input_stream(str(path), compression="gzip" if packed else None) as stream:
             return arrow_csv.read_csv(
                 stream,
-                arrow_csv.ReadOptions(use_threads=threads, block_size=8 << 20),
+                arrow_csv.ReadOptions(use_threads=threads, block_size=_BLOCK),
                 arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=breaks),
                 arrow_csv.ConvertOptions(
                     null_values=_MISSING, strings_can_be_null=True, decimal_point=point
@@ -95,9 +98,14 @@ def _text(path: Path, start: bytes) -> tuple[str, bool]:
 
 def _delimiter(path: Path, text: str, tabs: bool) -> tuple[str, list[str]]:
     """A tab by the file's name; else comma or semicolon, whichever the header line uses."""
-    if tabs:
-        return "\t", []
     line = re.sub(r'"[^"]*"', "", _first_line(text))
+    if tabs:
+        if "\t" not in line:
+            raise InputError(
+                f"{path}: the name says that tabs part the columns, and the header holds none: "
+                "name it .csv where commas or semicolons do"
+            )
+        return "\t", []
     commas, semicolons = line.count(","), line.count(";")
     if commas and semicolons:
         raise InputError(
@@ -114,13 +122,24 @@ def _delimiter(path: Path, text: str, tabs: bool) -> tuple[str, list[str]]:
     return ",", []
 
 
+def _lines(text: str) -> list[str]:
+    """Lines as a table's reader sees them: str.splitlines would part them in more places."""
+    return _LINE_END.split(text)
+
+
 def _first_line(text: str) -> str:
-    return next((line for line in text.splitlines() if line.strip()), "")
+    """The header: a name in quotes may hold the end of a line."""
+    line = ""
+    for part in _lines(text):
+        line = f"{line}\n{part}" if line else part
+        if line.strip() and line.count('"') % 2 == 0:
+            break
+    return line
 
 
 def _header(path: Path, text: str, whole: bool, delimiter: str) -> None:
     """Refuse a first line that is data: without names there is no target."""
-    names = next(csv.reader([_first_line(text)], delimiter=delimiter), [])
+    names = next(csv.reader(StringIO(_first_line(text), newline=""), delimiter=delimiter), [])
     names = [name.strip() for name in names]
     numbers = [name for name in names if _NUMBER.fullmatch(name)]
     fractions = [name for name in names if _FRACTION.fullmatch(name)]
@@ -129,7 +148,7 @@ def _header(path: Path, text: str, whole: bool, delimiter: str) -> None:
             f"{path}: the first line holds numbers such as {quote((fractions or numbers)[0])} "
             "where names of columns are needed: put a line of names first"
         )
-    if whole and len([line for line in text.splitlines() if line.strip()]) < 2:
+    if whole and len([line for line in _lines(text) if line.strip()]) < 2:
         raise InputError(f"{path}: there are names of columns but no rows")
 
 
@@ -137,7 +156,7 @@ def _decimal_point(path: Path, text: str, delimiter: str) -> str:
     """A comma only between semicolons or tabs, and only when no number has a point."""
     if delimiter == ",":
         return "."
-    cells = [cell.strip() for line in text.splitlines()[1:-1] for cell in line.split(delimiter)]
+    cells = [cell.strip() for line in _lines(text)[1:-1] for cell in line.split(delimiter)]
     commas = sum(bool(re.fullmatch(r"[+-]?\d+,\d+", cell)) for cell in cells)
     points = sum(bool(_FRACTION.fullmatch(cell)) for cell in cells)
     if commas and points:
@@ -162,11 +181,20 @@ def _parsed(path: Path, parse: Callable[[bool], Any]) -> pa.Table:
                 f"{path}: row {row} (the header is row 1) is of length {got}, and the header of "
                 f"{wanted}: mend the row, or quote cells that hold the delimiter"
             ) from error
+        if "straddling" in str(error):
+            raise InputError(
+                f"{path}: a row is longer than {_BLOCK >> 20} MiB: is a quote not closed, or the "
+                "end of a line missing?"
+            ) from error
         raise InputError(f"{path}: not a text table that can be read: {reason(error)}") from error
 
 
 def _encoding(path: Path, table: pa.Table) -> None:
     """Text that is not UTF-8 comes as bytes: name the first such cell."""
+    try:
+        table.column_names  # noqa: B018 - pyarrow decodes them as they are asked for
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: line 1 is not UTF-8: {_ENCODE}") from error
     for name, column in zip(table.column_names, table.columns, strict=True):
         if not pa.types.is_binary(column.type) and not pa.types.is_large_binary(column.type):
             continue

@@ -91,10 +91,12 @@ def head(path: Path) -> bytes:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Say in one line why a file cannot be read at all."""
+def readable(path: Path, *others: type[Exception]) -> Iterator[None]:
+    """Say in one line why a file cannot be read at all; `others` are the caller's to explain."""
     try:
         yield
+    except others:
+        raise
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -109,6 +111,8 @@ def content(start: bytes) -> str:
     for sign, kind in _SIGNS:
         if start.startswith(sign):
             return kind
+    if start.lstrip()[:1] in (b"[", b"{") and b'":' in start[:4096].replace(b" ", b""):
+        return "JSON"
     if start[:512].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a web page"
     return ""
@@ -148,7 +152,7 @@ def gunzipped(path: Path, declared: int | None = None) -> Iterator[bytes]:
     """
     total = 0
     try:
-        with readable(path), gzip.open(path) as file:
+        with readable(path, gzip.BadGzipFile), gzip.open(path) as file:
             while piece := file.read(_CHUNK):
                 total += len(piece)
                 if declared is not None and total > declared:
@@ -159,5 +163,5 @@ def gunzipped(path: Path, declared: int | None = None) -> Iterator[bytes]:
                         "the most that is read: keep fewer rows or columns"
                     )
                 yield piece
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: broken gzip ({reason(error)}): get the file anew") from error
