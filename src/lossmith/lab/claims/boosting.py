@@ -9,8 +9,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 import lossmith
 from lossmith.lab.claims import drawing, samples
-from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import exact, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 Array = samples.Array
 
@@ -93,7 +94,7 @@ def _cut(tree: DecisionTreeClassifier) -> tuple[int, float]:
     return int(tree.tree_.feature[0]), float(tree.tree_.threshold[0])
 
 
-def _figure(ours: Array, theirs: Array, logistic: Array) -> Figure:
+def _figure(ours: Array, theirs: Array, logistic: Array) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         place = np.arange(1, len(ours) + 1)

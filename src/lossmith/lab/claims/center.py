@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
-from lossmith.lab.claims.claim import DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import Measure, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 WEIGHTS = (0.0, 0.001, 0.01, 0.1, 1.0)
 VALID = 0.25  # of the training rows, to choose λ by
@@ -140,7 +141,7 @@ def _numbers(
     return numbers
 
 
-def _panels(panels: list[tuple[float, Tensor, Tensor, Tensor]]) -> Figure:
+def _panels(panels: list[tuple[float, Tensor, Tensor, Tensor]]) -> Picture:
     with drawing.style():
         canvas, axes = drawing.panels(3, 2, width=8.4, height=5.8)
         for ax, (weight, features, labels, centers) in zip(axes, panels, strict=False):
@@ -181,7 +182,7 @@ def _panels(panels: list[tuple[float, Tensor, Tensor, Tensor]]) -> Figure:
         )  # fmt: skip
 
 
-def _trend(numbers: dict[str, Measure]) -> Figure:
+def _trend(numbers: dict[str, Measure]) -> Picture:
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)
         for ax, key, factor, label in (

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from markupsafe import Markup
-
 from lossmith.lab.claims.measure import Measure
+from lossmith.lab.page.drawing import Picture
 
 Numbers = Mapping[str, Measure]
 
@@ -41,16 +40,6 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A drawing and the words under it."""
-
-    title: str
-    drawing: Markup
-    caption: str
-    wide: bool = False
-
-
-@dataclass(frozen=True)
 class Budget:
     """How much an experiment may do."""
 
@@ -67,7 +56,7 @@ class Evidence:
     """What an experiment gives: numbers by name, figures, and sentences that read them out."""
 
     numbers: Numbers
-    figures: Sequence[Figure]
+    figures: Sequence[Picture]
     sentences: Sequence[str]
 
 

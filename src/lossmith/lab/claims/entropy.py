@@ -11,8 +11,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import lossmith
 from lossmith.lab.claims import drawing, linear, samples
-from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import exact, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 ROUNDING = 1e-12
 PENALTY = 0.01
@@ -75,7 +76,7 @@ def soft_targets(seed: int) -> tuple[samples.Array, samples.Array]:
     return scores.decision_function(data.x_test), near.predict_proba(data.x_test)
 
 
-def _figure(seed: int) -> Figure:
+def _figure(seed: int) -> Picture:
     scores, target = soft_targets(seed)
     z, p = torch.tensor(scores), torch.tensor(target)
     cross = lossmith.cross_entropy(z, p, reduction="none").numpy()

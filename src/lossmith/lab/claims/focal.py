@@ -8,8 +8,9 @@ from sklearn.metrics import average_precision_score
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
-from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import Measure, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 RARE = 8  # the digit that the others resemble most
 KEPT = 12  # of about 130 training rows: one row in a hundred
@@ -93,7 +94,7 @@ def _scores(
     return network.scores(net, x_test).squeeze(1)
 
 
-def _figure(numbers: dict[str, Measure]) -> Figure:
+def _figure(numbers: dict[str, Measure]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         for place, (key, label) in enumerate(

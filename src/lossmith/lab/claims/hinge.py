@@ -7,8 +7,9 @@ import torch
 
 import lossmith
 from lossmith.lab.claims import drawing, linear, samples
-from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import exact, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 PENALTY = 0.01
 
@@ -85,7 +86,7 @@ def _turned(before: linear.Array, after: linear.Array) -> float:
     return float(np.linalg.norm(after - before) / np.linalg.norm(before))
 
 
-def _pulls(hinge: linear.Array, logistic: linear.Array) -> Figure:
+def _pulls(hinge: linear.Array, logistic: linear.Array) -> Picture:
     with drawing.style():
         canvas, (axes,) = drawing.panels()
         place = 100 * np.arange(1, len(hinge) + 1) / len(hinge)

@@ -10,8 +10,9 @@ from sklearn.datasets import load_diabetes
 
 import lossmith
 from lossmith.lab.claims import drawing, samples
-from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import over_seeds
+from lossmith.lab.page.drawing import Picture
 
 Array = samples.Array
 ROWS = 20
@@ -123,7 +124,7 @@ def walk(x: Array, y: Array, at: Array) -> tuple[Array, Array]:
     return np.array(l1), np.array(l2)
 
 
-def _figure(at: Array, l1: Array, l2: Array) -> Figure:
+def _figure(at: Array, l1: Array, l2: Array) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         steps = np.abs(np.diff(l1))

@@ -41,15 +41,16 @@ def train(
     *,
     rate: float = 1e-2,
     batch: int = 64,
-    optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
+    optimizer: torch.optim.Optimizer | None = None,
     after_step: Callable[[], None] | None = None,
     after_epoch: Callable[[int], None] | None = None,
-    **settings: Any,
 ) -> None:
-    """Minimise objective(indices of a batch), in batches whose order the seed draws."""
+    """Minimise objective(indices of a batch), in batches whose order the seed draws.
+
+    Adam of that rate does it, unless another optimizer of the network's weights is given.
+    """
     order = torch.Generator().manual_seed(seed)
-    steps: Any = optimizer
-    descent = steps(network.parameters(), lr=rate, **settings)
+    descent = optimizer or torch.optim.Adam(network.parameters(), lr=rate)
     for epoch in range(1, epochs + 1):
         for picked in torch.randperm(rows, generator=order).split(batch):
             descent.zero_grad()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from lossmith.lab.claims import drawing, linear, samples
-from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import Measure, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 Array = samples.Array
 LOSSES = {"l1": "L1", "l2": "L2", "tukey_biweight": "Tukey", "smooth_l1": "smooth L1"}
@@ -75,7 +76,7 @@ def fit_all(x: Array, y: Array) -> dict[str, Array]:
     }
 
 
-def _trend(errors: dict[tuple[str, float], list[float]]) -> Figure:
+def _trend(errors: dict[tuple[str, float], list[float]]) -> Picture:
     spoken = []
     with drawing.style():
         canvas, (ax,) = drawing.panels()
@@ -99,7 +100,7 @@ def _trend(errors: dict[tuple[str, float], list[float]]) -> Figure:
         )  # fmt: skip
 
 
-def _lines(seed: int) -> Figure:
+def _lines(seed: int) -> Picture:
     data = samples.diabetes(seed)
     x, y = data.x[:, 2], samples.with_outliers(data.y, 0.1, seed)
     fits = fit_all(linear.with_ones(x[:, None]), y)

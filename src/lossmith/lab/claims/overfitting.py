@@ -8,8 +8,9 @@ from torch import Tensor
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
-from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import Measure, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 SHAKE = 0.5  # noise on the test features, in their standard deviations
 CONDITIONS = {"clean": ("labels true", 0.0), "noisy": ("30 % of the labels wrong", 0.3)}
@@ -93,7 +94,7 @@ def _watched(share: float, epochs: int, seed: int) -> Curves:
     return curves
 
 
-def _figure(found: dict[str, list[Curves]], budget: Budget) -> Figure:
+def _figure(found: dict[str, list[Curves]], budget: Budget) -> Picture:
     spoken = []
     with drawing.style():
         canvas, axes = drawing.panels(2, 2, width=7.6, height=5.0, sharex=True)

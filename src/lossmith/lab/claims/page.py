@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from lossmith.lab.claims.claim import RULE, Claim, Result, Verdict
+from lossmith.lab.page.render import environment
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn")
 MARKS = {Verdict.HOLDS: "●", Verdict.IN_PART: "◐", Verdict.NOT: "○"}
@@ -38,14 +36,7 @@ def as_data(
 
 def html(claims: Sequence[Claim], results: Mapping[str, Result], data: dict[str, Any]) -> str:
     """The page."""
-    engine = Environment(
-        loader=PackageLoader("lossmith.lab.claims", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    engine.filters["unbroken"] = _unbroken
+    engine = environment("lossmith.lab.claims")
     counted = Counter(results[claim.name].verdict for claim in claims)
     rows = [(claim, results[claim.name], MARKS[results[claim.name].verdict]) for claim in claims]
     return engine.get_template("template.html").render(
@@ -65,9 +56,3 @@ def _environment() -> dict[str, str]:
             found[package] = "not installed as a package"
     found["machine"] = f"{platform.system()} {platform.machine()}, one thread per claim"
     return found
-
-
-def _unbroken(text: str) -> str:
-    """No line ends inside `97.8 %`, `[1, 2]` or `λ = 1`."""
-    text = re.sub(r"(?<=\d), (?=[−\d][\d.]*[ \d%e−]*\])", ",\N{NO-BREAK SPACE}", text)
-    return re.sub(r" (?=[%=>≥])|(?<=[=>≥]) ", "\N{NO-BREAK SPACE}", text)

@@ -9,8 +9,9 @@ import numpy as np
 import lossmith
 from lossmith.formula import properties
 from lossmith.lab.claims import drawing, linear, samples
-from lossmith.lab.claims.claim import DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import Measure, exact, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 PENALTY = 0.1
 CAP = -1.0  # ramp's own default: the loss ends at 1 - s = 2
@@ -130,7 +131,7 @@ def _highest(name: str) -> float:
     return math.nan if highest is None else highest
 
 
-def _figure(found: Accuracies, shares: tuple[float, ...]) -> Figure:
+def _figure(found: Accuracies, shares: tuple[float, ...]) -> Picture:
     spoken = []
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)

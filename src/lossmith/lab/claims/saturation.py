@@ -12,8 +12,9 @@ from torch import Tensor
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
-from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import exact, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 LOSSES: dict[str, Any] = {
     "binary_cross_entropy": lossmith.binary_cross_entropy,
@@ -112,13 +113,13 @@ def _rescued(loss: Any, rate: float, steps: int, seed: int) -> list[float]:
 
     note(0)
     network.train(
-        net, objective, len(y), steps, seed, rate=rate, batch=len(y),
-        optimizer=torch.optim.SGD, after_epoch=note,
+        net, objective, len(y), steps, seed, batch=len(y),
+        optimizer=torch.optim.SGD(net.parameters(), lr=rate), after_epoch=note,
     )  # fmt: skip
     return path
 
 
-def _pulls() -> Figure:
+def _pulls() -> Picture:
     score = np.linspace(-12, 4, 401)
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)
@@ -141,7 +142,7 @@ def _pulls() -> Figure:
         )  # fmt: skip
 
 
-def _rescue(shown: dict[str, list[float]]) -> Figure:
+def _rescue(shown: dict[str, list[float]]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         for place, (name, path) in enumerate(shown.items()):

@@ -10,8 +10,9 @@ import torch
 import lossmith
 from lossmith.formula import properties
 from lossmith.lab.claims import drawing, linear, samples
-from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import exact, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 Array = samples.Array
 NAMES = {"brier": "L2 after a sigmoid", "binary_cross_entropy": "cross-entropy"}
@@ -108,7 +109,7 @@ def _end(name: str, x: Array, y: Array, stream: np.random.Generator) -> float:
     return float(_loss(name, x, y)(w))
 
 
-def _by_score() -> Figure:
+def _by_score() -> Picture:
     z = np.linspace(-6, 6, 481)
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)
@@ -130,7 +131,7 @@ def _by_score() -> Figure:
         )  # fmt: skip
 
 
-def _ends(shown: dict[str, Array]) -> Figure:
+def _ends(shown: dict[str, Array]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         for place, (name, ends) in enumerate(shown.items()):

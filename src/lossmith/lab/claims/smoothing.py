@@ -11,8 +11,9 @@ from torch import Tensor
 
 import lossmith
 from lossmith.lab.claims import drawing, linear, network, outliers, samples
-from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import over_seeds
+from lossmith.lab.page.drawing import Picture
 
 LOSSES: dict[str, Any] = {"l1": lossmith.l1, "smooth_l1": lossmith.smooth_l1, "l2": lossmith.l2}
 TITLES = {"l1": "L1", "smooth_l1": "smooth L1", "l2": "L2"}
@@ -110,8 +111,8 @@ def _late(loss: Any, epochs: int, seed: int) -> list[float]:
         path.append(float((network.scores(net, x).squeeze(1) - y).abs().mean()))
 
     network.train(
-        net, objective, len(y), epochs, seed, rate=0.1, batch=len(y),
-        optimizer=torch.optim.SGD, after_epoch=note,
+        net, objective, len(y), epochs, seed, batch=len(y),
+        optimizer=torch.optim.SGD(net.parameters(), lr=0.1), after_epoch=note,
     )  # fmt: skip
     return path
 
@@ -135,9 +136,8 @@ def _largest_rate(loss: Any, seed: int) -> float:
             values.append(float(value.detach()))  # noqa: B023
             return value
 
-        network.train(
-            net, objective, len(y), 50, seed, rate=rate, batch=len(y), optimizer=torch.optim.SGD
-        )
+        descent = torch.optim.SGD(net.parameters(), lr=rate)
+        network.train(net, objective, len(y), 50, seed, batch=len(y), optimizer=descent)
         if not (np.isfinite(values).all() and max(values[-10:]) < values[0]):
             break
         stands = rate
@@ -150,7 +150,7 @@ def _first_push(loss: Any, seed: int) -> float:
     return float(torch.cat([g.flatten() for g in gradients]).norm())
 
 
-def _late_figure(shown: dict[str, list[float]]) -> Figure:
+def _late_figure(shown: dict[str, list[float]]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         for place, (name, path) in enumerate(shown.items(), 1):

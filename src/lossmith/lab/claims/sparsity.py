@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.linear_model import lasso_path
-from torch import Tensor, nn
+from torch import Tensor
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
-from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, DEEP, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import over_seeds
+from lossmith.lab.page.drawing import Picture
 
 Array = network.Array
 STRENGTH = 0.1  # of both penalties, on the scaled data
@@ -76,17 +77,18 @@ def with_decoys(x: Array, seed: int) -> Array:
 
 
 def shrunk(x: Array, y: Array, strength: float, steps: int = 3000) -> Array:
-    """½·mean l2 + strength·|w|₁ by proximal gradient steps, each followed by a soft threshold."""
+    """½·mean l2 + strength·|w|₁ by gradient steps, each followed by a proximal one."""
     rows, target = torch.tensor(x), torch.tensor(y)
-    rate = len(y) / float(np.linalg.norm(x, 2) ** 2)
     w = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    descent = torch.optim.SGD([w], lr=len(y) / float(np.linalg.norm(x, 2) ** 2))
+    threshold = lossmith.ProximalStep(descent, {lossmith.L1Penalty(): strength}, [w])
     for _ in range(steps):
-        (slope,) = torch.autograd.grad(0.5 * lossmith.l2(rows @ w, target), w)
-        with torch.no_grad():
-            new = nn.functional.softshrink(w - rate * slope, rate * strength)
-            change = float((new - w).abs().max())
-            w.copy_(new)
-        if change < 1e-12:
+        old = w.detach().clone()
+        descent.zero_grad()
+        (0.5 * lossmith.l2(rows @ w, target)).backward()
+        descent.step()
+        threshold.step()
+        if float((w.detach() - old).abs().max()) < 1e-12:
             break
     return np.asarray(w.detach())
 
@@ -105,28 +107,24 @@ def _network(kind: str, epochs: int, seed: int) -> tuple[float, float]:
     x_test, test_labels = network.tensors(data.x_test, data.test_labels)
     net = network.perceptron((64, 64, 10), seed)
     matrices = [p for p in net.parameters() if p.dim() == 2]
-    rate = 0.1
+    descent = torch.optim.SGD(net.parameters(), lr=0.1)
+    threshold = lossmith.ProximalStep(descent, {lossmith.L1Penalty(): NETWORK}, net)
 
     def objective(picked: Tensor) -> Tensor:
         loss: Tensor = lossmith.cross_entropy(net(x[picked]), labels[picked])
         if kind == "l2":
-            loss = loss + NETWORK / 2 * sum(p.square().sum() for p in matrices)
+            loss = loss + NETWORK * lossmith.L2Penalty()(net)
         return loss
 
-    @torch.no_grad()
-    def threshold() -> None:
-        for p in matrices:
-            p.copy_(nn.functional.softshrink(p, rate * NETWORK))
-
     network.train(
-        net, objective, len(labels), epochs, seed, rate=rate, optimizer=torch.optim.SGD,
-        momentum=0.0, after_step=threshold if kind == "l1" else None,
+        net, objective, len(labels), epochs, seed, optimizer=descent,
+        after_step=threshold.step if kind == "l1" else None,
     )  # fmt: skip
     weights = torch.cat([p.detach().flatten() for p in matrices])
     return float((weights == 0).double().mean()), network.accuracy(net, x_test, test_labels)
 
 
-def _paths(seed: int) -> Figure:
+def _paths(seed: int) -> Picture:
     data = samples.diabetes(seed)
     strengths = np.logspace(0, -3, 60)
     _, lasso, _ = lasso_path(data.x, data.y, alphas=strengths)

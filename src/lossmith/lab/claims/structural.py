@@ -7,8 +7,9 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 import lossmith
 from lossmith.lab.claims import drawing, linear, samples
-from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import Measure, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 Array = samples.Array
 SIZES = (20, 40, 80, 160, 300)  # training rows
@@ -117,7 +118,7 @@ def _chosen(key: str, x: Array, y: Array, seed: int) -> float:
     return min(PENALTIES, key=held_out)
 
 
-def _figure(numbers: dict[str, Measure]) -> Figure:
+def _figure(numbers: dict[str, Measure]) -> Picture:
     spoken = []
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)

@@ -10,8 +10,9 @@ from sklearn.cluster import KMeans
 import lossmith
 from lossmith.formula import properties
 from lossmith.lab.claims import drawing, linear, samples
-from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Figure, Part
+from lossmith.lab.claims.claim import COMMON, Budget, Claim, Evidence, Part
 from lossmith.lab.claims.measure import Measure, exact, over_seeds
+from lossmith.lab.page.drawing import Picture
 
 BITS = 1 / np.log(2)
 FACTORS = {"hinge": 1.0, "logistic": BITS, "exponential": 1.0}
@@ -114,7 +115,7 @@ def _cells(data: samples.Split, seed: int) -> dict[str, float]:
     return {name: float(np.mean(right)) for name, right in found.items()}
 
 
-def _figure() -> Figure:
+def _figure() -> Picture:
     u = np.linspace(-2, 3, 1001)
     with drawing.style():
         canvas, (ax,) = drawing.panels(width=5.6, height=3.4)

@@ -26,5 +26,6 @@ def environment(package: str) -> Environment:
 
 
 def unbroken(text: str) -> str:
-    """No line ends inside `97.8 ± 0.6 %` or `q = 0.7`."""
-    return re.sub(r" (?=[±=%])|(?<=[±=]) ", "\N{NO-BREAK SPACE}", text)
+    """No line ends inside `97.8 ± 0.6 %`, `[1, 2]` or `q = 0.7`."""
+    text = re.sub(r"(?<=\d), (?=[−\d][\d.]*[ \d%e−]*\])", ",\N{NO-BREAK SPACE}", text)
+    return re.sub(r" (?=[±=%>≥])|(?<=[±=>≥]) ", "\N{NO-BREAK SPACE}", text)
