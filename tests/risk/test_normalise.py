@@ -207,6 +207,8 @@ def test_what_goes_wrong_in_a_step_is_said():
         lossmith.StepMean(model, model.parameters())
     with pytest.raises(InputError, match="wrapped as it is"):
         lossmith.share_of_mean(pair(), 7, "model")
+    with pytest.raises(InputError, match="those of ce: each has a mass of its own"):
+        lossmith.share_of_mean({"ce": pair()}, 7, model)
 
 
 def test_what_has_no_mass_is_said():
