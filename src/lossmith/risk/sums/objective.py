@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
+from lossmith.engine import run
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
 from lossmith.risk.means import averaging
@@ -365,5 +365,4 @@ def _over(total: Tensor, mass: Any) -> Tensor:
         mass = mass.detach().to(total.device, total.dtype)
     else:
         mass = total.new_full((), float(mass))  # filled there, where a copy would be waited for
-    empty = mass == 0
-    return torch.where(empty, total * 0.0, total / torch.where(empty, 1.0, mass))
+    return run._divide(total, mass)
