@@ -25,7 +25,8 @@ class GroupLasso(Penalty):
         prox(x, t) = x_g · u/‖x_g‖ with u = argmin ½(u - ‖x_g‖)² + t·√size_g·ψ(u).
 
     Shapes:
-        parameters of two dimensions or more; vectors with groups="rows", each weight by itself.
+        parameters of two dimensions or more; of a vector each weight is a row by itself, and
+        columns are refused.
 
     Parameters:
         groups (default "channels"): "rows": one group for each index of dimension 0, which is an
@@ -97,7 +98,10 @@ class GroupLasso(Penalty):
 
     def _value(self, found: Found) -> Tensor:
         rows = self._rows(found, found.parameter)
-        norms = torch.linalg.vector_norm(rows, dim=1)
+        # A group at 0 has no part in the norm's derivatives, whose second one is 0/0 there.
+        alive = (rows != 0).any(1)
+        norms = torch.linalg.vector_norm(torch.where(alive.unsqueeze(1), rows, 1.0), dim=1)
+        norms = torch.where(alive, norms, 0.0)
         return math.sqrt(rows.shape[1]) * self._scalar.value(norms).sum()
 
     def _distance(self, found: Found, pull: Tensor, weight: float) -> Tensor:
