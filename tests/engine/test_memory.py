@@ -15,7 +15,8 @@ import torch.nn.functional as F
 import lossmith
 from lossmith.engine.cpu import memory
 
-SHAPE = torch.Size((3000, 1000))
+SHAPE = (3000, 1000)
+SIZE = 3000 * 1000 * 4
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +46,11 @@ def test_what_was_let_go_is_used_again_and_only_then():
 
 def test_a_block_serves_other_dtypes_but_not_much_smaller_results():
     place = memory.fresh(SHAPE, torch.float32).data_ptr()
-    fewer = memory.fresh(torch.Size((3000, 1500)), torch.bfloat16)  # 9 MB of 12
+    fewer = memory.fresh((3000, 1500), torch.bfloat16)  # 9 MB of 12
     assert (fewer.data_ptr(), fewer.dtype, fewer.shape) == (place, torch.bfloat16, (3000, 1500))
     assert fewer.is_contiguous()
     del fewer
-    assert memory.fresh(torch.Size((5000, 2000)), torch.float64).data_ptr() != place
+    assert memory.fresh((5000, 2000), torch.float64).data_ptr() != place
     assert len(memory._waiting) == 2
 
 
@@ -57,8 +58,8 @@ def test_no_more_waits_than_was_allowed(monkeypatch):
     monkeypatch.setattr(memory, "_most", lambda: 30 << 20)
     several = [memory.fresh(SHAPE, torch.float32) for _ in range(5)]
     del several
-    assert sum(block.size for block in memory._waiting) == 2 * SHAPE.numel() * 4
-    large = memory.fresh(torch.Size((3000, 4000)), torch.float32)
+    assert sum(block.size for block in memory._waiting) == 2 * SIZE
+    large = memory.fresh((3000, 4000), torch.float32)
     del large  # alone too large to wait, so nothing else has to go
     assert len(memory._waiting) == 2
 

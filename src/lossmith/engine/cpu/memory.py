@@ -9,6 +9,7 @@ them none. A training loop frees a gradient before it asks for the next one of t
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
 import threading
@@ -52,7 +53,7 @@ _waiting: list[_Block] = []
 
 def fresh(shape: Any, dtype: torch.dtype) -> Tensor:
     """An uninitialised contiguous tensor."""
-    size = shape.numel() * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     if size < _LARGE:
         return torch.empty(shape, dtype=dtype)
     flat = (_taken(size) or _Block(size)).lend(size, dtype)
