@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lossmith.engine.reference import compute_dtype
 from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
-from lossmith.risk.penalty.penalties import Penalty, _check_step
+from lossmith.risk.penalty.base import Penalty, check_step
 from lossmith.risk.penalty.select import Found, Rules
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -71,7 +71,7 @@ class GroupLasso(Penalty):
             tensor: the weights of one layer; "channels" are dimension 0 here.
             step: λ times the step size, ≥ 0; one number.
         """
-        _check_step("GroupLasso", step)
+        check_step("GroupLasso", step)
         if isinstance(step, Tensor) and step.numel() > 1:
             raise ShapeError(
                 f"GroupLasso: step has shape {tuple(step.shape)}; one number is needed. In the "
