@@ -52,7 +52,7 @@ from lossmith.risk.means.masses import global_masses as global_masses
 from lossmith.risk.means.averaging import micro_batches as micro_batches
 from lossmith.risk.means.normalise import share_of_mean as share_of_mean
 from lossmith.risk.means.normalise import StepMean as StepMean
-from lossmith.risk.penalty.penalties import Penalty as Penalty
+from lossmith.risk.penalty.base import Penalty as Penalty
 from lossmith.risk.penalty.penalties import L1Penalty as L1Penalty
 from lossmith.risk.penalty.penalties import L2Penalty as L2Penalty
 from lossmith.risk.penalty.penalties import ElasticNet as ElasticNet

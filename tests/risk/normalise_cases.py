@@ -118,6 +118,7 @@ def cases():
         Case("signed hinge", lossmith.Hinge, "signed", drop="mask", options={"labels": "signed"}),
         Case("binary focal alpha", lossmith.BinaryFocal, "binary", options={"alpha": 0.25}),
         Case("focal alpha", lossmith.Focal, "index", drop="ignore", options=focal),
+        Case("adaptive", lossmith.AdaptiveLoss, weight=True, drop="mask", options={"columns": 4}),
         Case("huber learned", _learned, weight=True),
         Case("linear", head, "index", drop="ignore"),
         Case("linear focal", partial(head, "focal"), "index", weight=True,

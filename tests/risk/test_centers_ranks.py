@@ -1,41 +1,18 @@
 """Across ranks, real processes over gloo: the centres are those of one process on all rows."""
 
-import multiprocessing
-import time
-
 import pytest
 import torch
 
 from risk import rank
+from risk.processes import run_ranks
 
 LIMIT = 30  # seconds, starting Python and torch on a busy machine included
-
-
-def run_ranks(world, folder):
-    """Run them to their end, or end them; their results in order."""
-    context = multiprocessing.get_context("spawn")
-    arguments = (world, folder / "meeting", folder)
-    processes = [context.Process(target=rank.run, args=(r, *arguments)) for r in range(world)]
-    deadline = time.monotonic() + LIMIT
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(max(0.0, deadline - time.monotonic()))
-        codes = [process.exitcode for process in processes]
-    finally:
-        for process in processes:
-            if process.pid is not None:
-                process.kill()
-                process.join()
-    assert codes == [0] * world, "a rank failed, or hangs (None)"
-    return [torch.load(folder / f"{r}.pt") for r in range(world)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [2, 3])
 def test_centres_are_those_of_one_process_on_the_joined_batch(world, tmp_path):
-    results = run_ranks(world, tmp_path)
+    results = run_ranks(rank.run, world, tmp_path, LIMIT, world)
     single, start = rank.made(), rank.made().centers
     for step in range(len(rank.SIZES[world])):
         single(*rank.joined(step, world))

@@ -1,8 +1,6 @@
 """Classes over ranks, real processes over gloo: what one process computes of all classes."""
 
 import math
-import multiprocessing
-import time
 
 import pytest
 import torch
@@ -11,6 +9,7 @@ import torch.nn.functional as F
 import lossmith
 from engine.cases import on_reference
 from risk import split_rank
+from risk.processes import run_ranks
 
 LIMIT = 100  # seconds, starting Python and torch on a busy machine included
 WORLDS = [2, 3]
@@ -18,33 +17,11 @@ pytestmark = pytest.mark.timeout(150)
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 1e-5}
 
 
-def run_ranks(world, folder):
-    """Run them to their end, or end them; their results in order."""
-    context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=split_rank.run, args=(r, world, folder / "meeting", folder))
-        for r in range(world)
-    ]
-    deadline = time.monotonic() + LIMIT
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(max(0.0, deadline - time.monotonic()))
-        codes = [process.exitcode for process in processes]
-    finally:
-        for process in processes:
-            if process.pid is not None:
-                process.kill()
-                process.join()
-    assert codes == [0] * world, "a rank failed, or hangs (None)"
-    return [torch.load(folder / f"{r}.pt") for r in range(world)]
-
-
 @pytest.fixture(scope="module", params=WORLDS)
 def ranks(request, tmp_path_factory):
     """The results of all ranks, each world started once."""
-    return run_ranks(request.param, tmp_path_factory.mktemp("ranks"))
+    world, folder = request.param, tmp_path_factory.mktemp("ranks")
+    return run_ranks(split_rank.run, world, folder, LIMIT, world)
 
 
 def plain(name):

@@ -11,7 +11,7 @@ PAGE = ROOT / "docs" / "normalisation.md"
 
 def test_the_code_of_the_page_runs():
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     scope = {"__name__": "page"}
     before = torch.random.get_rng_state()
     for number, block in enumerate(blocks):

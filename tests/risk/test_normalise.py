@@ -45,6 +45,22 @@ def test_the_mass_ahead_is_the_mass_of_the_total():
                 torch.testing.assert_close(ahead, one(*rows)[1], rtol=1e-12, atol=0, msg=case.name)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_mass_of_classes_on_several_ranks(soft):
+    """Each rank that has a part of the classes says the same as its total."""
+    z = torch.randn(6, nc.CLASSES, dtype=torch.float64)
+    y = z.softmax(1) if soft else torch.tensor([0, 3, -1, 1, 2, -1])
+    weight, heavy = torch.rand(6, dtype=torch.float64), torch.tensor([0.5, 2.0, 1.0, 3.0])
+    for given in ({"class_weight": heavy, "ignore_index": -1}, {"ignore_index": -1}):
+        inner = lossmith.ClassParallelLoss(lossmith.Focal(**given))
+        for split in (lossmith.ClassParallelLoss("focal", **given), inner):
+            ahead = lossmith.mass_of(split, y, weight)
+            torch.testing.assert_close(ahead, split.total(z, y, weight)[1])
+    own = lossmith.ClassParallelLoss(class_weight=heavy, per_class="shard")
+    with pytest.raises(lossmith.UnsupportedError, match="class weights of one rank"):
+        lossmith.mass_of(own, torch.tensor([0]))
+
+
 def test_the_mass_of_pixels_and_tokens():
     target = torch.tensor([[0, 1, -1], [2, -1, 1]])
     weight = torch.tensor([[1.0], [10.0]])
@@ -207,12 +223,16 @@ def test_what_goes_wrong_in_a_step_is_said():
         lossmith.StepMean(model, model.parameters())
     with pytest.raises(InputError, match="wrapped as it is"):
         lossmith.share_of_mean(pair(), 7, "model")
+    with pytest.raises(InputError, match="those of ce: each has a mass of its own"):
+        lossmith.share_of_mean({"ce": pair()}, 7, model)
 
 
 def test_what_has_no_mass_is_said():
     y = torch.tensor([0, 3, 1])
     with pytest.raises(InputError, match="no loss of ours"):
         lossmith.mass_of(torch.nn.MSELoss(), y)
+    with pytest.raises(InputError, match=r"Objective is no loss of ours.*objective\.cross_entropy"):
+        lossmith.mass_of(CE + lossmith.L2(), y)
     with pytest.raises(InputError, match="brings its own"):
         lossmith.mass_of(CE, y, class_weight=torch.ones(4))
     with pytest.raises(InputError, match="neither"):

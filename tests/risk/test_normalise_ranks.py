@@ -1,13 +1,11 @@
 """Micro-batches and ranks, real processes over gloo: gradients are those of one process."""
 
-import multiprocessing
-import time
-
 import pytest
 import torch
 
 from risk import normalise_cases as nc
 from risk import normalise_rank
+from risk.processes import run_ranks
 
 LIMIT = 400  # seconds, starting Python and torch on a busy machine included
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(LIMIT + 200)]  # alone, they need a tenth
@@ -59,26 +57,7 @@ def truths():
 @pytest.fixture(scope="module")
 def results(truths, tmp_path_factory):
     """Run the ranks to their end, or end them."""
-    folder = tmp_path_factory.mktemp("ranks")
-    context = multiprocessing.get_context("spawn")
-    arguments = (folder / "meeting", folder)
-    processes = [
-        context.Process(target=normalise_rank.run, args=(rank, *arguments)) for rank in range(3)
-    ]
-    deadline = time.monotonic() + LIMIT
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(max(0.0, deadline - time.monotonic()))
-        codes = [process.exitcode for process in processes]
-    finally:
-        for process in processes:
-            if process.pid is not None:
-                process.kill()
-                process.join()
-    assert codes == [0] * 3, "a rank failed, or hangs (None)"
-    return [torch.load(folder / f"{rank}.pt") for rank in range(3)]
+    return run_ranks(normalise_rank.run, 3, tmp_path_factory.mktemp("ranks"), LIMIT)
 
 
 @pytest.mark.parametrize("wrapper", ["DDP", "FSDP2"])

@@ -215,6 +215,24 @@ def test_micro_batches_add_up_to_the_joined_batch(sizes):
         torch.testing.assert_close(again, whole, rtol=1e-12, atol=0)
 
 
+def test_a_wrapper_belongs_to_masses():
+    net, given = Net(), batch(3)
+    objective = lossmith.L2().on(target="goal") + lossmith.Uncertainty() * lossmith.L1Penalty()
+    inputs = {"prediction": net(given["x"])["prediction"], "goal": given["goal"], "parameters": net}
+    masses = {"l2": 6, "l1_penalty": 1}
+    once = objective(masses=masses, **inputs)
+    assert objective(masses=masses, wrapper=net, **inputs) == once  # nobody averages
+    parts = objective.parts(masses=masses, wrapper=3, **inputs)
+    assert parts.value == 3 * once
+    torch.testing.assert_close(
+        parts.components["l2"], lossmith.l2(inputs["prediction"], given["goal"])
+    )
+    with pytest.raises(lossmith.InputError, match="beside masses"):
+        objective(wrapper=3, **inputs)
+    with pytest.raises(lossmith.InputError, match="wrapped as it is"):
+        objective(masses=masses, wrapper="net", **inputs)
+
+
 def test_a_step_of_mass_zero_is_a_connected_zero():
     net, given = Net(), batch(3)
     objective = lossmith.CrossEntropy() + lossmith.Uncertainty() * lossmith.L2().on(target="goal")
@@ -323,5 +341,5 @@ def test_errors_name_term_and_input(case):
 
 
 def test_positional_tensors_are_refused():
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(lossmith.InputError, match=r"2 inputs without a name.*logits=…, target=…"):
         CE().named("a")(Z, Y)

@@ -184,6 +184,11 @@ def test_gradients(name, which):
     torch.autograd.gradcheck(lambda w: group([w.view(3, 4)]), w)
     zero = torch.zeros(2, 3, requires_grad=True)
     assert not torch.autograd.grad(penalty([zero]) + group([zero]), zero)[0].any()
+    some = torch.tensor([[0.0, 0.0], [0.3, 0.4]], dtype=F64)
+    curved = torch.autograd.functional.hessian(lambda w: group([w]), some)
+    alone = torch.autograd.functional.hessian(lambda w: group([w]), some[1:])
+    torch.testing.assert_close(curved[1, :, 1], alone[0, :, 0])
+    assert not curved[0].any()  # 0, not NaN
 
 
 def test_a_persons_own_formula_gets_the_same():

@@ -1,5 +1,7 @@
 """The proximal step reaches the minimum of scikit-learn and skglm, whatever the optimiser."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -207,6 +209,34 @@ def test_momentum_is_momentum_on_the_sum_while_no_sign_changes():
             prox.step()
             assert bool((one.weight.sign() == first).all()), "the test needs weights that keep it"
             np.testing.assert_allclose(one.weight.detach(), other.weight.detach(), rtol=1e-12)
+
+
+def test_a_run_that_is_loaded_goes_on_with_a_full_momentum():
+    """The state comes after the ProximalStep was made: c is that of the buffers it brings."""
+
+    def made():
+        model = started()
+        optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.8)
+        return (
+            model,
+            optimizer,
+            lossmith.ProximalStep(optimizer, {lossmith.L1Penalty(): 0.1}, model),
+        )
+
+    def advance(model, optimizer, prox, steps):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            half_mse(model).backward()
+            optimizer.step()
+            prox.step()
+
+    one, other = made(), made()
+    advance(*one, 200)
+    other[0].load_state_dict(one[0].state_dict())
+    other[1].load_state_dict(copy.deepcopy(one[1].state_dict()))
+    for run in (one, other):
+        advance(*run, 3)
+    torch.testing.assert_close(other[0].weight, one[0].weight, rtol=1e-12, atol=0)
 
 
 def test_groups_have_their_own_learning_rate():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lossmith.engine import run
 from lossmith.errors import ParameterError, ShapeError
 from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
@@ -125,8 +126,10 @@ class AdaptiveLoss(Summand, nn.Module):
     def _constant(self, value: float) -> Tensor:
         learned = self.latent_alpha if self.latent_alpha is not None else self.latent_scale
         if learned is None:
-            return torch.tensor(value)
-        return torch.full_like(learned, value, requires_grad=False)
+            return torch.tensor(value, dtype=torch.float64)
+        # All digits: a number that is held is not rounded to the dtype of what is learned.
+        wide = torch.float32 if learned.device.type == "mps" else torch.float64
+        return torch.full_like(learned, value, dtype=wide, requires_grad=False)
 
     def forward(
         self,
@@ -139,12 +142,8 @@ class AdaptiveLoss(Summand, nn.Module):
         losses, weights = self._losses(prediction, target, weight, mask)
         if self.reduction == "none":
             return losses
-        total = losses.sum()
-        if self.reduction == "sum":
-            return total
-        mass = weights.sum()
-        empty = mass == 0
-        return torch.where(empty, total * 0.0, total / torch.where(empty, 1.0, mass))
+        total, mass = run._sum(losses, weights)
+        return run._divide(total, mass) if self.reduction == "mean" else total
 
     def total(
         self,
@@ -155,7 +154,7 @@ class AdaptiveLoss(Summand, nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
         losses, weights = self._losses(prediction, target, weight, mask)
-        return losses.sum(), weights.sum()
+        return run._sum(losses, weights)
 
     def _losses(
         self, prediction: Tensor, target: Tensor, weight: Tensor | None, mask: Tensor | None

@@ -24,6 +24,10 @@ class Group:
             return 1
         return distributed.get_world_size(self.process_group)
 
+    def rank(self) -> int:
+        """This process's place among them."""
+        return distributed.get_rank(self.process_group) if self.several() else 0
+
     def several(self) -> bool:
         """Whether there is anyone to add up with."""
         return self.size() > 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lossmith.errors import InputError, ShapeError
-from lossmith.risk.classes.collectives import gathered, rank_of
+from lossmith.risk.classes.collectives import gathered
 from lossmith.risk.classes.shard import Split
 from lossmith.risk.ranks import Group
 
@@ -106,7 +106,7 @@ def _digest(value: Tensor) -> int:
 
 
 def given(name: str, sizes: Any, made: Split) -> list[int]:
-    rank, ranks = rank_of(made.group), made.group.size()
+    rank, ranks = made.group.rank(), made.group.size()
     whole = isinstance(sizes, Sequence) and all(isinstance(n, int) and n >= 0 for n in sizes)
     if not whole or len(sizes) != ranks or sizes[rank] != made.logits.shape[1]:
         raise ShapeError(

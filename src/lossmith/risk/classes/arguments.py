@@ -14,7 +14,6 @@ from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
 from lossmith.link.links import Linked
 from lossmith.risk.classes import agreement, mesh
-from lossmith.risk.classes.collectives import rank_of
 from lossmith.risk.classes.shard import Split
 
 NAME = "class_parallel_loss"
@@ -88,7 +87,7 @@ def split(
     else:
         made, reduction = prepare()
         sizes = agreement.given(NAME, sizes, made)
-    made.first, made.classes = sum(sizes[: rank_of(group)]), sum(sizes)
+    made.first, made.classes = sum(sizes[: group.rank()]), sum(sizes)
     if not made.classes:
         raise ShapeError(f"{NAME}: no rank has a class; the logits need at least one in all.")
     for argument, value in made.per_class():

@@ -22,11 +22,6 @@ from torch import Tensor, distributed
 from lossmith.risk.ranks import Group
 
 
-def rank_of(group: Group) -> int:
-    """This process's place in the group."""
-    return distributed.get_rank(group.process_group) if group.several() else 0
-
-
 def summed(parts: Sequence[Tensor], group: Group) -> tuple[Tensor, ...]:
     """Equally shaped tensors, each summed over the ranks: one collective for all of them."""
     return _Summed.apply(torch.stack(tuple(parts)), group).unbind()

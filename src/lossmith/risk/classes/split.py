@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from lossmith.engine import reference
 from lossmith.engine.pointwise import pointwise
 from lossmith.risk.classes import labels
-from lossmith.risk.classes.collectives import copied, gathered, largest, rank_of, summed
+from lossmith.risk.classes.collectives import copied, gathered, largest, summed
 from lossmith.risk.classes.shard import Split
 
 
@@ -239,7 +239,7 @@ def _best(split: Split, rows: _Rows) -> tuple[Tensor, Tensor, Tensor]:
     if rows.mass is not None:
         told.append(rows.mass.detach())
     found = gathered(torch.stack(told), split.group)
-    firsts, rank = found[:, 0], rank_of(split.group)
+    firsts, rank = found[:, 0], split.group.rank()
     first, second = found[:, :2].flatten(0, 1).topk(2, 0).values
     mine = (firsts[rank] == first) & ~(firsts[:rank] == first).any(0)
     if rows.mass is not None:

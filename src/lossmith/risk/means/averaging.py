@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from lossmith.errors import InputError
 from lossmith.risk.ranks import Group
@@ -64,6 +64,13 @@ def divided_by(caller: str, model: Any, group: Any = None) -> int:
     return sizes.pop()
 
 
+def outside(model: Any, parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Those of the parameters whose gradients no wrapper of the model averages over ranks."""
+    found = wrappers(model) if isinstance(model, nn.Module) else []
+    inside = {id(p) for _, module in found for p in module.parameters()}
+    return [p for p in parameters if id(p) not in inside] if found else []
+
+
 def _size(caller: str, kind: str, module: Any, group: Any) -> int:
     own = _own_group(kind, module)
     if own is not None:
@@ -71,7 +78,8 @@ def _size(caller: str, kind: str, module: Any, group: Any) -> int:
     if kind == "FSDP2" and group is None:
         raise InputError(
             f"{caller}: the mesh of the FSDP model has several dimensions, or does not show; give "
-            "group=, the process group of all the ranks that see different data."
+            "group=, the process group of all the ranks that see different data, or the number of "
+            "these ranks in place of the model."
         )
     return Group(group).size()
 
@@ -94,9 +102,10 @@ def _mesh(module: Any) -> Any:
     from torch.distributed.fsdp import FSDPModule
 
     for part in module.modules():
-        state = part._get_fsdp_state() if isinstance(part, FSDPModule) else None
-        for group in getattr(state, "_fsdp_param_groups", None) or ():
-            return group.mesh_info.mesh
+        # Not public: where it is gone, the error that follows asks for the group.
+        state = getattr(part, "_get_fsdp_state", None) if isinstance(part, FSDPModule) else None
+        for group in getattr(state and state(), "_fsdp_param_groups", None) or ():
+            return getattr(getattr(group, "mesh_info", None), "mesh", None)
     return None
 
 

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lossmith.errors import DtypeError, InputError, LabelError, ShapeError
+from lossmith.errors import DtypeError, InputError, LabelError, ShapeError, UnsupportedError
 from lossmith.face import checks, heads
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.linear import LinearLoss, linear_loss
 from lossmith.face.modules import Loss
 from lossmith.formula.ledger import DIVERGENCES
 from lossmith.link.links import Linked
+from lossmith.risk.adaptive import AdaptiveLoss
 from lossmith.risk.centers import CenterLoss
+from lossmith.risk.classes import arguments
+from lossmith.risk.classes.parallel import ClassParallelLoss
 from lossmith.risk.ranks import Group
+
+_MODULES = (Loss, LinearLoss, CenterLoss, AdaptiveLoss, ClassParallelLoss)
 
 
 def mass_of(
@@ -45,7 +50,8 @@ def mass_of(
         target_logits. Result: a scalar, in float64 where the device has it; it waits for no device.
 
     Parameters:
-        loss: a loss by name, function or Module; a divergence, a linear loss, or a CenterLoss.
+        loss: a loss by name, function or Module; a divergence, a linear loss, a
+            CenterLoss, an AdaptiveLoss, or a ClassParallelLoss.
         target: as the loss takes it.
         weight (default None): as the loss takes it (a linear loss calls it sample_weight).
         mask (default None): as the loss takes it.
@@ -108,13 +114,17 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
     if isinstance(loss, str):
         loss = FUNCTIONS.get(loss, loss)
     own = class_weight is not None or ignore_index is not None
-    if own and isinstance(loss, (Loss, LinearLoss, CenterLoss)):
+    if own and isinstance(loss, _MODULES):
         raise InputError(
             f"mass_of: {type(loss).__name__} is a Module and brings its own class_weight and "
             "ignore_index; leave them out here."
         )
     if isinstance(loss, CenterLoss):
         return _Rule("CenterLoss", True, ignore_index=loss.ignore_index)
+    if isinstance(loss, AdaptiveLoss):
+        return _Rule("AdaptiveLoss", False)
+    if isinstance(loss, ClassParallelLoss):
+        return _split_over_ranks(loss)
     if isinstance(loss, LinearLoss):
         brought: Any = loss.class_weight
         return _with(_Rule("LinearLoss", True, -1), loss.loss, brought, loss.ignore_index)
@@ -123,9 +133,10 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
     linked = getattr(loss, "loss", None)
     if isinstance(loss, type) or not isinstance(linked, Linked):
         raise InputError(
-            f"mass_of: {loss!r} is no loss of ours. Give a name such as 'huber', a function such "
-            "as lossmith.huber, or a Module such as lossmith.Huber(delta=1.0); for your own "
-            "loss, add up its weights yourself."
+            f"mass_of: {_shown(loss)} is no loss of ours. Give a name such as 'huber', a function "
+            "such as lossmith.huber, or a Module such as lossmith.Huber(delta=1.0); for your own "
+            "loss, add up its weights yourself. Of an objective ask each term by its name, such as "
+            "objective.cross_entropy; the mass of a penalty is the number of calls."
         )
     rule = _Rule(linked.name, linked.classes)
     if linked.classes and linked.formula.name not in DIVERGENCES:
@@ -135,6 +146,27 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
     if own:
         raise InputError(f"mass_of: {rule.name} has neither class_weight nor ignore_index.")
     return rule
+
+
+def _split_over_ranks(loss: ClassParallelLoss) -> _Rule:
+    """Rows count once for all ranks that share their classes; each of these finds the same."""
+    if loss.per_class == "shard" and loss.class_weight is not None:
+        raise UnsupportedError(
+            'mass_of: ClassParallelLoss with per_class="shard" has the class weights of one rank '
+            'only. Give it all of them (per_class="whole"), or take the mass of its total(…).'
+        )
+    linked, settings = arguments.chosen(loss.loss)
+    weight: Any = loss.class_weight
+    rule = _Rule(f"ClassParallelLoss of {linked.name}", True)
+    rule.class_weight = settings.get("class_weight") if weight is None else weight
+    rule.ignore_index = loss.ignore_index
+    if rule.ignore_index == -100:
+        rule.ignore_index = settings.get("ignore_index", -100)
+    return rule
+
+
+def _shown(loss: Any) -> str:
+    return type(loss).__name__ if isinstance(loss, nn.Module) else repr(loss)
 
 
 def _with(rule: _Rule, inner: Any, class_weight: Tensor | None, ignore_index: int | None) -> _Rule:

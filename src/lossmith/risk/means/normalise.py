@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lossmith.errors import InputError, ShapeError
-from lossmith.risk.means.averaging import divided_by, group_of, wrappers
+from lossmith.risk.means.averaging import divided_by, group_of, outside
 from lossmith.risk.ranks import Group
 
 
@@ -204,6 +205,12 @@ class StepMean:
 
 
 def _checked(caller: str, pair: Any) -> tuple[Tensor, Tensor]:
+    if isinstance(pair, Mapping):
+        raise InputError(
+            f"{caller} takes one pair (total, mass), got those of {', '.join(map(str, pair))}: "
+            "each has a mass of its own. Call the objective with masses={name: mass of the step} "
+            "and, over ranks, wrapper=model: see lossmith.Objective."
+        )
     if (
         not isinstance(pair, (tuple, list))
         or len(pair) != 2
@@ -234,16 +241,11 @@ def _local(gradient: Any) -> Tensor | None:
 
 def _all_inside(model: nn.Module, optimizer: Optimizer) -> None:
     """Whether every parameter of the optimiser is one that the wrapper averages."""
-    inside = {id(p) for _, module in wrappers(model) for p in module.parameters()}
-    outside = [
-        tuple(p.shape)
-        for group in optimizer.param_groups
-        for p in group["params"]
-        if p.requires_grad and id(p) not in inside
-    ]
-    if outside:
+    learned = [p for g in optimizer.param_groups for p in g["params"] if p.requires_grad]
+    shapes = [tuple(p.shape) for p in outside(model, learned)]
+    if shapes:
         raise InputError(
-            f"StepMean: {len(outside)} parameter(s) of the optimiser, shapes {outside[:3]}, lie "
+            f"StepMean: {len(shapes)} parameter(s) of the optimiser, shapes {shapes[:3]}, lie "
             "outside the wrapped model, so no one adds up their gradients over ranks. A loss "
             "with learned parameters goes inside: wrap one module that holds both."
         )

@@ -127,8 +127,13 @@ def _arrive(path: Path, reader: Any, spatial: bool) -> None:
     elif reader.weight.shape[1] != channels and not path.flattened:
         path.reason = "it was flattened together with another dimension"
     elif isinstance(reader, CONVS):
-        padded = reader.padding != "valid" and any(reader._reversed_padding_repeated_twice)
-        path.zero_only = path.zero_only or (padded and reader.padding_mode == "zeros")
+        path.zero_only = path.zero_only or (_padded(reader) and reader.padding_mode == "zeros")
+
+
+def _padded(conv: Any) -> bool:
+    if isinstance(conv.padding, str):
+        return conv.padding == "same" and any(size > 1 for size in conv.kernel_size)
+    return any(conv.padding)
 
 
 def _through(path: Path, module: nn.Module, spatial: bool) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lossmith.engine.reference import compute_dtype
 from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
-from lossmith.risk.penalty.penalties import Penalty, _check_step
+from lossmith.risk.penalty.base import Penalty, check_step
 from lossmith.risk.penalty.select import Found, Rules
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -25,7 +25,8 @@ class GroupLasso(Penalty):
         prox(x, t) = x_g · u/‖x_g‖ with u = argmin ½(u - ‖x_g‖)² + t·√size_g·ψ(u).
 
     Shapes:
-        parameters of two dimensions or more; vectors with groups="rows", each weight by itself.
+        parameters of two dimensions or more; of a vector each weight is a row by itself, and
+        columns are refused.
 
     Parameters:
         groups (default "channels"): "rows": one group for each index of dimension 0, which is an
@@ -70,7 +71,7 @@ class GroupLasso(Penalty):
             tensor: the weights of one layer; "channels" are dimension 0 here.
             step: λ times the step size, ≥ 0; one number.
         """
-        _check_step("GroupLasso", step)
+        check_step("GroupLasso", step)
         if isinstance(step, Tensor) and step.numel() > 1:
             raise ShapeError(
                 f"GroupLasso: step has shape {tuple(step.shape)}; one number is needed. In the "
@@ -97,7 +98,10 @@ class GroupLasso(Penalty):
 
     def _value(self, found: Found) -> Tensor:
         rows = self._rows(found, found.parameter)
-        norms = torch.linalg.vector_norm(rows, dim=1)
+        # A group at 0 has no part in the norm's derivatives, whose second one is 0/0 there.
+        alive = (rows != 0).any(1)
+        norms = torch.linalg.vector_norm(torch.where(alive.unsqueeze(1), rows, 1.0), dim=1)
+        norms = torch.where(alive, norms, 0.0)
         return math.sqrt(rows.shape[1]) * self._scalar.value(norms).sum()
 
     def _distance(self, found: Found, pull: Tensor, weight: float) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, optim
 
 from lossmith.errors import DtypeError, InputError, ParameterError, UnsupportedError
+from lossmith.risk.penalty.base import Penalty
 from lossmith.risk.penalty.groups import GroupLasso
-from lossmith.risk.penalty.penalties import Penalty
 from lossmith.risk.penalty.select import Found
 from lossmith.risk.penalty.steps import Steps
 

@@ -40,17 +40,23 @@ class Steps:
         self.optimizer = optimizer
         self._carried: dict[Tensor, float] = {}  # c of the momentum, by parameter
         self._pending: dict[Tensor, Step] = {}
-        for group, parameter in self._all():
+        for group, _ in self._all():
             _refuse(group)
-            if optimizer.state.get(parameter, {}).get("momentum_buffer") is not None:
-                # Taken up in the middle of a run: long enough for c to have settled.
-                self._carried[parameter] = _kept(group) / (1 - group["momentum"])
+        self._taken_up()
+        optimizer.register_load_state_dict_post_hook(self._taken_up)
         # Read when the step is taken: a scheduler may change lr before the proximal step comes,
         # and a step that a gradient scaler skips does not come here at all.
         optimizer.register_step_post_hook(self._after)
 
     def _all(self) -> list[tuple[dict[str, Any], Tensor]]:
         return [(g, p) for g in self.optimizer.param_groups for p in g["params"]]
+
+    def _taken_up(self, *_: Any) -> None:
+        """In the middle of a run, with a full buffer: long enough for c to have settled."""
+        self._carried, self._pending = {}, {}
+        for group, parameter in self._all():
+            if self.optimizer.state.get(parameter, {}).get("momentum_buffer") is not None:
+                self._carried[parameter] = _kept(group) / (1 - group["momentum"])
 
     def take(self) -> dict[Tensor, Step]:
         pending, self._pending = self._pending, {}

@@ -18,7 +18,7 @@ from lossmith.formula.properties import Properties
 from lossmith.formula.record import Formula
 from lossmith.formula.traits import Known
 from lossmith.risk.centers import CenterLoss
-from lossmith.risk.penalty.penalties import Penalty
+from lossmith.risk.penalty.base import Penalty
 from lossmith.risk.sums.terms import Term
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
+from lossmith.engine import run
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
+from lossmith.risk.means import averaging
 from lossmith.risk.sums import inputs, joint, terms
 from lossmith.risk.sums.inputs import Wire, Wires
 from lossmith.risk.sums.joint import JointProperties
@@ -68,8 +69,11 @@ class Objective(Summand, nn.Module):
     Exact means over micro-batches and ranks: `totals(…)` gives (total, mass) of every term, and
     a call with masses={name: mass of the whole step} divides by those, so that the values and
     gradients of all calls of the step add up to those of the joined batch. A penalty has mass 1
-    in each call; its mass of the step is the number of calls, and so it counts once. Where
-    DistributedDataParallel or FSDP average gradients over ranks, multiply by the number of ranks.
+    in each call; its mass of the step is the number of calls, and so it counts once.
+    `wrapper=model`, the module that you train as it is wrapped, multiplies the value by the number
+    of ranks over which DistributedDataParallel or FSDP average its gradients (or give that
+    number). Learned weights and losses have to lie inside the wrapped module, or each rank would
+    move them its own way.
 
     Errors:
         InputError (a ValueError) for an input that is missing or that no term takes, and whatever
@@ -117,18 +121,54 @@ class Objective(Summand, nn.Module):
         own = self.weighting._modules
         return [(r, self._modules[name], own.get(name)) for name, r in self._rules.items()]
 
-    def forward(self, *, masses: Mapping[str, Any] | None = None, **given: Any) -> Tensor:
+    def forward(
+        self,
+        *unnamed: Any,
+        masses: Mapping[str, Any] | None = None,
+        wrapper: nn.Module | int = 1,
+        **given: Any,
+    ) -> Tensor:
         """The weighted sum of a batch."""
-        return self._evaluate(masses, given)[0]
+        if unnamed:
+            raise InputError(
+                f"Objective: {len(unnamed)} inputs without a name; several terms share them, so "
+                f"they go by name: {inputs.listed(f'{name}=…' for name in self.inputs())}."
+            )
+        return self.parts(masses=masses, wrapper=wrapper, **given).value
 
-    def parts(self, *, masses: Mapping[str, Any] | None = None, **given: Any) -> Parts:
+    def parts(
+        self,
+        *,
+        masses: Mapping[str, Any] | None = None,
+        wrapper: nn.Module | int = 1,
+        **given: Any,
+    ) -> Parts:
         """Value and components of a batch.
 
         Components are not weighted, and detached. With masses they are this batch's part of the
         mean over the whole step; those of all micro-batches and ranks add up to it.
         """
         value, components, _ = self._evaluate(masses, given)
+        if isinstance(wrapper, nn.Module) or wrapper != 1:
+            value = value * self._averaged(masses, wrapper)
         return Parts(value, components)
+
+    def _averaged(self, masses: Mapping[str, Any] | None, wrapper: Any) -> int:
+        """The number of ranks by which gradients will be divided."""
+        if masses is None:
+            raise InputError(
+                "Objective: wrapper= undoes the average over ranks, which is right beside masses= "
+                "only: give the mass of each term over all ranks (lossmith.global_masses)."
+            )
+        learned = {name: p for name, p in self.named_parameters() if p.requires_grad}
+        if learned and (outside := averaging.outside(wrapper, learned.values())):
+            names = [name for name, p in learned.items() if any(p is q for q in outside)]
+            raise InputError(
+                f"Objective: {inputs.listed(names)} is learned and lies outside the wrapped "
+                "model, so no one adds up its gradients over ranks. Wrap one module that holds "
+                "both the model and the objective."
+            )
+        return averaging.divided_by("Objective", wrapper)
 
     def _evaluate(
         self, masses: Mapping[str, Any] | None, given: dict[str, Any]
@@ -325,5 +365,4 @@ def _over(total: Tensor, mass: Any) -> Tensor:
         mass = mass.detach().to(total.device, total.dtype)
     else:
         mass = total.new_full((), float(mass))  # filled there, where a copy would be waited for
-    empty = mass == 0
-    return torch.where(empty, total * 0.0, total / torch.where(empty, 1.0, mass))
+    return run._divide(total, mass)
