@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from lab import browser
 from lossmith.lab.claims import ledger
 from lossmith.lab.cli import main
 
@@ -162,6 +163,23 @@ def test_colours_follow_the_theme(text: str) -> None:
     assert "#c0ff" not in text
     assert re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", text) == []
     assert {f"var(--s{place})" for place in range(1, 11)} <= set(re.findall(r"var\(--s\d+\)", text))
+
+
+@pytest.mark.parametrize("width", [360, 1100])
+def test_a_browser_has_nothing_to_complain_of(folder: Path, tmp_path: Path, width: int) -> None:
+    """Not on a phone either: what is wider than the screen scrolls in a box of its own."""
+    chromium = browser.program()
+    if chromium is None:
+        pytest.skip(f"none of {', '.join(browser.NAMES)} is in PATH")
+    with browser.page(chromium, tmp_path) as tab:
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+        tab.ask("Emulation.setDeviceMetricsOverride", **size)
+        tab.open(folder / "page.html")
+        tab.value("document.querySelectorAll('details').forEach((part) => part.open = true)")
+        assert tab.value("document.documentElement.scrollWidth") <= width
+        assert tab.value("document.querySelectorAll('figure svg').length") >= len(FIGURES)
+        assert tab.complaints() == []
+        assert tab.requests() == [(folder / "page.html").as_uri()]
 
 
 def test_numbers_stand_in_the_page_too(page: Page, data: Any) -> None:
