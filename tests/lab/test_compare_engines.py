@@ -1,8 +1,8 @@
 """The same trials over a cluster, with a person's own model, and with more inner folds."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -47,31 +47,6 @@ number = 3
 """
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one process gives."""
-    return repeatable(numbers(tmp_path_factory.mktemp("alone"), *WORDS, "--jobs", "1"))
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_dask_cluster_gives_the_same_digits(tmp_path: Path, alone: dict[str, Any]) -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        address = cluster.scheduler_address
-        spread = numbers(tmp_path, *WORDS, "--backend", "dask", "--cluster", address)
-    assert repeatable(spread) == alone
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_ray_gives_the_same_digits(tmp_path: Path, alone: dict[str, Any]) -> None:
-    pytest.importorskip("ray")
-    spread = numbers(tmp_path, *WORDS, "--backend", "ray", "--jobs", "2")
-    assert repeatable(spread) == alone
-
-
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A module of a person's own in the folder where the command is run."""
@@ -80,21 +55,40 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     yield name
-    import sys
-
     sys.modules.pop(name, None)
 
 
-def test_a_persons_own_model_is_trained_by_workers_too(module: str, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_cluster_gives_the_same_digits_with_a_persons_own_model(
+    module: str, tmp_path: Path
+) -> None:
+    """Real worker processes, to which neither the model nor the losses can be sent."""
+    distributed = pytest.importorskip("distributed")
     words = [*WORDS, "--model", f"{module}:deep", "--epochs", "8", "--learning-rates", "0.03"]
-    found = numbers(tmp_path, *words, "--losses", "cross_entropy:center=0.01", "--jobs", "2")
-    for row in found["conditions"][0]["rows"]:
+    words += ["--losses", "cross_entropy:center=0.01"]
+    alone = numbers(tmp_path, *words, "--jobs", "1")
+    for row in alone["conditions"][0]["rows"]:
         assert row["metrics"]["accuracy"]["mean"] > 0.9  # two in five is the largest class
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        spread = numbers(tmp_path, *words, "--fresh", "--backend", "dask", "--cluster", address)
+    assert repeatable(spread) == repeatable(alone)
     # Another text of the module is another comparison.
     (tmp_path / f"{module}.py").write_text(MODULE + "\n")
     result = call(*words, "--output", str(tmp_path / "page.html"))
     assert result.exit_code == 2
     assert "own model was" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_ray_gives_the_same_digits(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    alone = numbers(tmp_path, *WORDS, "--jobs", "1")
+    spread = numbers(tmp_path, *WORDS, "--fresh", "--backend", "ray", "--jobs", "2")
+    assert repeatable(spread) == repeatable(alone)
 
 
 def test_a_model_without_features_takes_no_center_loss(module: str, tmp_path: Path) -> None:

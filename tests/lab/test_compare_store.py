@@ -3,6 +3,7 @@
 The uninterrupted run has one process and the killed one also two: their number changes no digit.
 """
 
+import json
 import os
 import re
 import signal
@@ -90,12 +91,16 @@ def test_a_second_run_is_refused_while_the_folder_is_held(tmp_path: Path) -> Non
     assert "another comparison is writing" in result.stderr
 
 
-def test_changed_settings_are_refused_and_fresh_begins_anew(tmp_path: Path) -> None:
+def test_a_finished_comparison_is_shown_again_and_another_refused(tmp_path: Path) -> None:
     words = ["iris", *SMALL, "--outliers", "0", "--losses", "hinge"]
     first = numbers(tmp_path, *words)
-    place = ["--output", str(tmp_path / "page.html"), "--jobs", "1"]
+    place = ["--output", str(tmp_path / "page.html"), "--json", str(tmp_path / "numbers.json")]
+    again = call(*words, *place, "--jobs", "1")
+    assert "6 of 6 trials were on the disk already" in again.stderr
+    shown = json.loads((tmp_path / "numbers.json").read_text())
+    assert repeatable(shown) == repeatable(first)
     changed = [*words, "--seed", "5"]
-    result = call(*changed, *place)
+    result = call(*changed, *place, "--jobs", "1")
     assert result.exit_code == 2
     assert "seed was 0 and is 5" in result.stderr
     assert "--fresh" in result.stderr
@@ -104,20 +109,12 @@ def test_changed_settings_are_refused_and_fresh_begins_anew(tmp_path: Path) -> N
     assert call(*words, *place).exit_code == 2
 
 
-def test_a_finished_comparison_is_shown_again_without_a_trial(tmp_path: Path) -> None:
-    words = ["iris", *SMALL, "--outliers", "0", "--losses", "hinge"]
-    first = numbers(tmp_path, *words)
-    result = call(*words, "--output", str(tmp_path / "page.html"))
-    assert "6 of 6 trials were on the disk already" in result.stderr
-    assert repeatable(numbers(tmp_path, *words)) == repeatable(first)
-
-
 def test_an_interrupted_run_says_how_to_go_on_and_leaves_a_whole_folder(tmp_path: Path) -> None:
     words = ["wine", *SMALL, "--outliers", "0", "--repeats", "8", "--losses", "hinge"]
     place = ["--output", str(tmp_path / "page.html"), "--json", str(tmp_path / "numbers.json")]
-    process = start(*words, *place, "--jobs", "2", group=True)
+    process = start(*words, *place, "--jobs", "1", group=True)
     trials = until_a_trial_is_there(tmp_path, process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     said, complained = process.communicate(timeout=60)
     assert process.returncode == 130, complained
     assert said == ""
@@ -135,15 +132,17 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_a_whole_folder(tmp_path
 
 def test_what_a_trial_passes_through_is_what_invalidates_it() -> None:
     """The list of files that decide the digits is what `trial.py` imports, directly or not."""
-    home = Path(store.__file__).parent
-    found, ahead = set(), ["trial"]
+    home = Path(store.__file__).parents[1]
+    found: set[str] = set()
+    ahead = ["compare/trial"]
     while ahead:
         name = ahead.pop()
         if name in found:
             continue
         found.add(name)
         text = (home / f"{name}.py").read_text(encoding="utf-8")
-        ahead += re.findall(r"^\s*from lossmith\.lab\.compare\.(\w+) import", text, re.M)
-        for line in re.findall(r"^\s*from lossmith\.lab\.compare import (.+)", text, re.M):
-            ahead += [word.strip() for word in line.split(",")]
+        for folder, file in re.findall(r"^\s*from lossmith\.lab\.(\w+)\.(\w+) import", text, re.M):
+            ahead.append(f"{folder}/{file}")
+        for folder, files in re.findall(r"^\s*from lossmith\.lab\.(\w+) import (.+)", text, re.M):
+            ahead += [f"{folder}/{file.strip()}" for file in files.split(",")]
     assert found == set(store.DECIDING)

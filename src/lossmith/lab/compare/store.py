@@ -23,10 +23,12 @@ from lossmith.lab.compare.record import environment
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
-# The files of this folder that a trial passes through; those that only tell of it are not here.
+# Of the laboratory, the files that a trial passes through. Those that only tell of it are not here,
+# nor those that read data, whose result has a fingerprint of its own.
 DECIDING = (
-    *("candidates", "conditions", "criterion", "folds", "metrics", "models", "owned", "settings"),
-    *("spoil", "train", "trial"),
+    *("compare/candidates", "compare/conditions", "compare/criterion", "compare/folds"),
+    *("compare/metrics", "compare/models", "compare/owned", "compare/settings", "compare/spoil"),
+    *("compare/train", "compare/trial", "data/dataset", "data/files", "data/prepare"),
 )
 
 
@@ -121,7 +123,7 @@ def _code() -> str:
     for path in sorted(home.rglob("*.py")):
         parts = path.relative_to(home).parts
         if parts[0] == "lab":
-            deciding = parts[1] == "data" or (parts[1] == "compare" and path.stem in DECIDING)
+            deciding = "/".join(parts[1:]).removesuffix(".py") in DECIDING
         else:
             deciding = parts[0] != "adapters"
         if deciding:
