@@ -3,6 +3,7 @@
 With center loss beside the cross-entropy, the rows of a class come closer together.
 """
 
+import gc
 import tempfile
 from datetime import timedelta
 
@@ -49,6 +50,7 @@ def run(rank, folder):
         if rank == 0:
             print(f"weight {weight}: spread inside classes {spread:.3f}, {same} centres on both")
     distributed.barrier()  # nobody leaves before the others
+    gc.collect()  # the models let go of the group, so that its threads end here
     distributed.destroy_process_group()
 
 

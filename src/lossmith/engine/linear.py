@@ -77,7 +77,7 @@ class _Swept(NamedTuple):
 
 def _room(shape: Any, like: Tensor, dtype: torch.dtype) -> Tensor:
     if like.device.type == "cpu":
-        return fresh(torch.Size(shape), dtype)
+        return fresh(shape, dtype)
     return torch.empty(shape, dtype=dtype, device=like.device)
 
 
