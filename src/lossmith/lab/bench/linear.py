@@ -4,7 +4,8 @@ Memory is that of a new process, as the system counts it: its peak (VmHWM, set b
 work) over what it holds when the work begins, less the gradients that the work returns. So a
 kernel's scratch and a library's workspace count like a tensor. A small batch goes first, so that
 code and libraries are there; freed memory goes back to the system at once
-(MALLOC_MMAP_THRESHOLD_), so that none of it hides in the beginning.
+(MALLOC_MMAP_THRESHOLD_, and ours too: LOSSMITH_KEEP_MIB), so that none of it hides in the
+beginning.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def extra_memory(
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, json.dumps(asked)],
         capture_output=True, text=True, timeout=300,
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "1048576"},
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "1048576", "LOSSMITH_KEEP_MIB": "0"},
     )  # fmt: skip
     return int(done.stdout) if done.returncode == 0 else None
 

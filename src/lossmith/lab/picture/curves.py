@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 import lossmith
 from lossmith.errors import InputError
-from lossmith.formula.kinks import Kink, kinks
 from lossmith.formula.record import Formula
 from lossmith.lab.picture import canvas
 from lossmith.lab.picture.canvas import COLOURS as COLOURS
@@ -20,6 +19,8 @@ from lossmith.lab.picture.canvas import DASHES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from lossmith.formula.kinks import Kink
 
 Array = NDArray[np.float64]
 TITLES = ("value ψ(u)", "slope ψ'(u)", "curvature ψ''(u)")
@@ -136,7 +137,7 @@ def _range(chosen: list[tuple[Formula, dict[str, float]]]) -> Array:
     """Wide enough for every kink and a few scales beyond."""
     widths = [3.0]
     for record, values in chosen:
-        widths += [1.5 * abs(k.u) for k in kinks(record, **values)]
+        widths += [1.5 * abs(k.u) for k in _kinks(record, values)]
         if record.scale is not None:
             widths.append(2 * values[record.scale.name])
     if chosen[0][0].family == "probability":
@@ -150,7 +151,7 @@ def _draw(
     ax: Axes, order: int, record: Formula, values: dict[str, float], grid: Array, place: int
 ) -> None:
     low, high = float(grid[0]), float(grid[-1])
-    corners = [k for k in kinks(record, **values) if low <= k.u <= high]
+    corners = [k for k in _kinks(record, values) if low <= k.u <= high]
     jumps = [k for k in corners if k.order < order]
     colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
     style = {"color": colour, "linestyle": dash, "linewidth": 1.8}
@@ -179,6 +180,12 @@ def _fit(ax: Axes) -> None:
         high = min(usual, max(float(np.nanmax(y, initial=0.0)) for y in curves))
         room = 0.05 * (high - low)
         ax.set_ylim(low - room, high + room)
+
+
+def _kinks(record: Formula, values: dict[str, float]) -> list[Kink]:
+    from lossmith.formula import kinks  # SymPy: only when something is drawn
+
+    return list(kinks.kinks(record, **values))
 
 
 def _mark(ax: Axes, k: Kink, order: int, colour: str) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from lossmith.face import heads
 from lossmith.face.linear import LinearLoss
 from lossmith.face.modules import Loss
-from lossmith.formula import phrases, properties
+from lossmith.formula import phrases
 from lossmith.formula.ledger import DIVERGENCES
-from lossmith.formula.properties import Properties
 from lossmith.formula.record import Formula
 from lossmith.formula.traits import Known
 from lossmith.risk.centers import CenterLoss
 from lossmith.risk.penalty.base import Penalty
 from lossmith.risk.sums.terms import Term
+
+if TYPE_CHECKING:
+    from lossmith.formula.properties import Properties
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def _at(formula: Formula, given: dict[str, Any]) -> Properties | None:
                 return None  # one ψ for each element
             value = float(value.detach())
         found[parameter.name] = value
+    from lossmith.formula import properties  # SymPy, half a second that a loss does not need
+
     return properties.of(formula, **found)
 
 
