@@ -1,4 +1,4 @@
-"""Does the comparison say true things? `python -m lossmith.lab.compare.check`, in pieces or whole.
+"""Does the comparison say true things? `lossmith compare-check`, in pieces or whole.
 
 `level`: scores of equal losses are drawn with the dependence that shared training rows give, and
 counted is how often any two are called different. The level allows 5 %.
