@@ -190,18 +190,13 @@ COMPILED = (
 )
 
 
-def chosen(engine, wrapper, dtype):
-    """Every case once; one of each loss for the other wrapper and dtype; a few compiled.
+def chosen(engine):
+    """Every case under each wrapper and in each dtype; of the compiled kernels a few.
 
     Compiling a kernel for each case would take minutes where none is in the cache.
     """
     found = cases()
-    if engine == "compiled":
-        return [case for case in found if case.name in COMPILED]
-    if (wrapper, dtype) == ("DDP", torch.float64):
-        return found
-    # The last case of a loss has the most options.
-    return list({case.name.split(",")[0]: case for case in found}.values())
+    return [case for case in found if case.name in COMPILED] if engine == "compiled" else found
 
 
 @contextmanager

@@ -151,7 +151,7 @@ def run(rank, meeting, results):
             for dtype, engine, wrapper in product(DTYPES, ENGINES, ("DDP", "FSDP2")):
                 with nc.using(engine):
                     found[world, dtype, engine, wrapper] = roads(
-                        nc.chosen(engine, wrapper, dtype), wrapper, world, rank, group, dtype
+                        nc.chosen(engine), wrapper, world, rank, group, dtype
                     )
         with nc.using("reference"):
             found["uneven"] = uneven(rank, groups[3])

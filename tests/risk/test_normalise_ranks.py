@@ -14,8 +14,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 def expected(engine, micro, world, dtype):
     """One process, the joined batch, the mean divided by hand; by the case's name."""
-    # Those that run under FSDP2 run under DDP as well.
-    model = nc.All(nc.chosen(engine, "DDP", dtype), dtype)
+    model = nc.All(nc.chosen(engine), dtype)
     found = {}
     for one in model.ones:
         with nc.using(engine):
@@ -65,7 +64,7 @@ def results(truths, tmp_path_factory):
 @pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_gradients_are_those_of_one_process(world, dtype, engine, wrapper, results, truths):
-    cases = nc.chosen(engine, wrapper, dtype)
+    cases = nc.chosen(engine)
     wrong = []
     for rank in range(world):
         for micro in normalise_rank.MICRO:
@@ -90,7 +89,7 @@ def test_gradients_are_those_of_one_process(world, dtype, engine, wrapper, resul
 def test_the_mean_of_means_is_another_gradient(world, micro, results, truths):
     """By more than 1 %, in every case with a gradient."""
     dtype, engine = torch.float64, "reference"
-    cases = nc.chosen(engine, "DDP", dtype)
+    cases = nc.chosen(engine)
     found = by_case(cases, results[0][world, dtype, engine, "DDP"][micro, "naive"])
     truth = truths[world, dtype, engine, micro]
     off = {
