@@ -3,7 +3,6 @@
 import copy
 import io
 import pickle
-import warnings
 
 import mpmath as mp
 import pytest
@@ -124,15 +123,6 @@ def value_and_gradient(run, z):
     z = z.clone().requires_grad_()
     value = run(z)
     return value.detach(), cases.gradient(value, z)
-
-
-@pytest.fixture
-def fresh_dynamo():
-    torch._dynamo.reset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    torch._dynamo.reset()
 
 
 @pytest.mark.usefixtures("fresh_dynamo")

@@ -3,8 +3,6 @@
 import copy
 import math
 import pickle
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import mpmath as mp
@@ -278,15 +276,6 @@ def test_transforms_agree(kind: str) -> None:
     z.requires_grad_()
     (gradient,) = torch.autograd.grad(divergence(kind, z, p, reduction="sum"), z)
     torch.testing.assert_close(by_row, gradient)
-
-
-@pytest.fixture
-def fresh_dynamo() -> Iterator[None]:
-    torch._dynamo.reset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    torch._dynamo.reset()
 
 
 @pytest.mark.usefixtures("fresh_dynamo")

@@ -1,6 +1,5 @@
 """One rank of test_normalise_ranks.py, in a process of its own: gradients on every road."""
 
-from datetime import timedelta
 from itertools import product
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import lossmith
 from risk import normalise_cases as nc
+from risk.processes import joined_group
 
 MICRO = (1, 2, 4)
 NAIVE = ((1, 4), (2, 1), (3, 2))  # ranks and micro-batches
@@ -137,12 +137,7 @@ def refused(group):
 
 def run(rank, meeting, results):
     """All groups of 1, 2 and 3 ranks in one start; the first rank of a group tells its results."""
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=3,
-        timeout=timedelta(seconds=60),
-    )  # fmt: skip
-    try:
+    with joined_group(rank, 3, meeting, 60):
         groups = {world: distributed.new_group(range(world)) for world in (1, 2, 3)}
         found = {}
         for world, group in groups.items():
@@ -159,5 +154,3 @@ def run(rank, meeting, results):
             found["refused"] = refused(groups[3])
         torch.save(found, f"{results}/{rank}.pt")
         distributed.barrier()  # nobody leaves while another still talks
-    finally:
-        distributed.destroy_process_group()

@@ -1,13 +1,11 @@
 """One rank that trains an objective under DistributedDataParallel, in a process of its own."""
 
-from datetime import timedelta
-
 import torch
-from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 import lossmith
 from risk.objectives import Net, batch, everything
+from risk.processes import joined_group
 
 SIZES = ((3, 8), (0, 1))  # rows of the two micro-batches of each rank
 
@@ -52,12 +50,7 @@ def refused(model, inputs, masses):
 
 def run(rank, meeting, results):
     """The gradients after one step, written where the test will look for them."""
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=2,
-        timeout=timedelta(seconds=20),
-    )  # fmt: skip
-    try:
+    with joined_group(rank, 2, meeting, 20):
         both = Both()
         model = DistributedDataParallel(both)
         rows = [n for sizes in SIZES for n in sizes]
@@ -77,5 +70,3 @@ def run(rank, meeting, results):
             objective(masses=masses, wrapper=model, **model(given)).backward()
         said = refused(model, model(mine[0]), masses)
         torch.save(([p.grad for p in both.parameters()], said), f"{results}/{rank}.pt")
-    finally:
-        distributed.destroy_process_group()

@@ -2,8 +2,11 @@
 
 import multiprocessing
 import time
+from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
+from torch import distributed
 
 
 def run_ranks(run, world, folder, limit, *arguments):
@@ -28,3 +31,17 @@ def run_ranks(run, world, folder, limit, *arguments):
                 process.join()
     assert codes == [0] * world, "a rank failed, or hangs (None)"
     return [torch.load(folder / f"{rank}.pt") for rank in range(world)]
+
+
+@contextmanager
+def joined_group(rank, world, meeting, seconds):
+    """Inside, this process is one of `world` ranks over gloo, with one thread."""
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=world,
+        timeout=timedelta(seconds=seconds),
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()

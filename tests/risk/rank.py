@@ -1,11 +1,10 @@
 """One rank of a distributed run, started by test_centers_ranks.py in a process of its own."""
 
-from datetime import timedelta
-
 import torch
 from torch import distributed
 
 import lossmith
+from risk.processes import joined_group
 
 CLASSES, DIM = 6, 3
 # Rows of each rank at each step; the last two steps leave ranks, then all of them, without rows.
@@ -33,12 +32,7 @@ def made(**options):
 
 def run(rank, world, meeting, results):
     """The centres after each step, written where the test will look for them."""
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=world,
-        timeout=timedelta(seconds=20),
-    )  # fmt: skip
-    try:
+    with joined_group(rank, world, meeting, 20):
         pair = distributed.new_group([0, 1])
         center, apart = made(), made()
         # A group of its own: the first two ranks, while a third stays by itself.
@@ -56,5 +50,3 @@ def run(rank, world, meeting, results):
             {"steps": steps, "some": some and some.centers, "apart": apart.centers},
             f"{results}/{rank}.pt",
         )
-    finally:
-        distributed.destroy_process_group()

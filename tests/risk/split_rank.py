@@ -1,12 +1,12 @@
 """One rank of a class-parallel run, started by test_class_parallel.py in a process of its own."""
 
-from datetime import timedelta
 from unittest import mock
 
 import torch
 from torch import distributed
 
 import lossmith
+from risk.processes import joined_group
 
 NAMES = ("cross_entropy", "focal", "generalized_cross_entropy", "poly1")
 # Classes of each rank: uneven, one alone, none at all.
@@ -354,12 +354,7 @@ def modules(world, rank):
 
 def run(rank, world, meeting, results):
     """Everything in one process group, written where the test will look for it."""
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=world,
-        timeout=timedelta(seconds=60),
-    )  # fmt: skip
-    try:
+    with joined_group(rank, world, meeting, 60):
         torch.save(
             {
                 "cases": [_split_outcome(given, rank) for given in cases(world)],
@@ -373,5 +368,3 @@ def run(rank, world, meeting, results):
             },
             f"{results}/{rank}.pt",
         )  # fmt: skip
-    finally:
-        distributed.destroy_process_group()

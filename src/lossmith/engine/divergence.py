@@ -20,8 +20,8 @@ from lossmith.engine.pointwise import (
     pointwise,
     register,
 )
+from lossmith.engine.reduction import reduced, summed
 from lossmith.engine.reference import compute_dtype, registered
-from lossmith.engine.run import _divide, _sum
 from lossmith.errors import InputError, LabelError
 from lossmith.link.links import FORMULAS, Linked, at_zero, mirrored
 
@@ -47,16 +47,12 @@ class Pair:
 
 def reduce(pair: Pair, reduction: Reduction) -> Tensor:
     """The divergence: total / mass, total, or one value per row."""
-    losses, weight = rows(pair)
-    if reduction == "none":
-        return losses
-    total, mass = _sum(losses, weight)
-    return _divide(total, mass) if reduction == "mean" else total
+    return reduced(*rows(pair), reduction)
 
 
 def total(pair: Pair) -> tuple[Tensor, Tensor]:
     """The pair (total, mass)."""
-    return _sum(*rows(pair))
+    return summed(*rows(pair))
 
 
 def rows(pair: Pair) -> tuple[Tensor, Tensor | None]:

@@ -25,6 +25,7 @@ from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.memory import fresh
 from lossmith.engine.heads import Head, dense_logits, kept, no_autocast, why_dense, with_tensors
 from lossmith.engine.plan import Call, Output, Reduction
+from lossmith.engine.reduction import summed
 
 _PART = 8 << 20  # of logits that the loss itself takes at a time; its gradient is as large again
 _TENSORS = ("target", "weight", "mask", "class_weight", "alpha")
@@ -202,13 +203,13 @@ def _plain(call: Call, output: Output, factor: Any, upstream: Tensor | None) -> 
         return launch.run(call, output, scale * factor, upstream)
     if "gradient" not in output:
         losses, weight = run._reference(call)
-        return _Sums(*run._sum(losses, weight), None, losses if output == "values" else None)
+        return _Sums(*summed(losses, weight), None, losses if output == "values" else None)
     with torch.enable_grad():
         leaf = call.prediction.detach().requires_grad_()
         losses, weight = run._reference(with_tensors(call, prediction=leaf))
         seed = torch.full_like(losses, factor) if upstream is None else upstream * factor
         (slopes,) = torch.autograd.grad(losses, leaf, seed)
-    return _Sums(*run._sum(losses.detach(), weight), slopes, None)
+    return _Sums(*summed(losses.detach(), weight), slopes, None)
 
 
 def _share(mean: bool, mass: Any) -> Any:

@@ -16,6 +16,7 @@ from lossmith.engine import labels, reference
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
 from lossmith.engine.plan import Call, Reduction
+from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import LabelError
 
 _HALVES = (torch.float16, torch.bfloat16)
@@ -27,11 +28,7 @@ def reduce(call: Call, reduction: Reduction) -> Tensor:
         if reduction == "none":
             return _values(call)
         return _total(call, reduction == "mean")[0]
-    losses, weight = _reference(call)
-    if reduction == "none":
-        return losses
-    total, mass = _sum(losses, weight)
-    return _divide(total, mass) if reduction == "mean" else total
+    return reduced(*_reference(call), reduction)
 
 
 def pair(call: Call) -> tuple[Tensor, Tensor]:
@@ -39,7 +36,7 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
     if why_not_cpu(call) is None:
         total, mass = _total(call, False)
         return total, torch.tensor(mass, dtype=total.dtype)
-    return _sum(*_reference(call))
+    return summed(*_reference(call))
 
 
 def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
@@ -54,21 +51,6 @@ def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
         if bad is not None and bad.any():
             raise LabelError(labels.describe(call, int(bad.sum())))
     return reference.losses(call)
-
-
-def _sum(losses: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    if weight is None:
-        # No float() of the count, which torch.export would take for a constant.
-        mass = torch.full((), losses.numel(), dtype=losses.dtype, device=losses.device)
-    else:
-        mass = weight.sum()
-    return losses.sum(), mass
-
-
-def _divide(total: Tensor, mass: Tensor) -> Tensor:
-    """total / mass, and a connected 0 where the mass is 0."""
-    empty = mass == 0
-    return torch.where(empty, total * 0.0, total / torch.where(empty, 1.0, mass))
 
 
 def _total(call: Call, mean: bool) -> tuple[Tensor, float]:

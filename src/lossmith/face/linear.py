@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lossmith.engine import linear
 from lossmith.errors import LabelError, ParameterError
 from lossmith.face import checks, heads
+from lossmith.face.modules import hold
 from lossmith.face.summand import Summand
 
 Reduction = Literal["mean", "sum", "none"]
@@ -189,13 +190,7 @@ class LinearLoss(Summand, nn.Module):
         self.register_buffer("class_weight", class_weight, persistent=False)
         self.parameter_names = tuple(parameters)
         for name, value in parameters.items():
-            if isinstance(value, Tensor) and value.requires_grad:
-                learned = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach())
-                self.register_parameter(name, learned)
-            elif isinstance(value, Tensor):
-                self.register_buffer(name, value, persistent=False)
-            else:
-                setattr(self, name, value)
+            hold(self, name, value)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

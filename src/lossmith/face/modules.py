@@ -37,16 +37,12 @@ class Loss(Summand, nn.Module):
         for name, value in settings.items():
             if name == "alpha" and self.loss.classes:
                 checks.no_scalar_alpha(self.loss.name, value)
-            if isinstance(value, Tensor) and (
-                value.requires_grad or isinstance(value, nn.Parameter)
-            ):
-                learned = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach())
-                self.register_parameter(name, learned)
-            elif isinstance(value, Tensor):
-                self.register_buffer(name, value, persistent=False)
+            if isinstance(value, nn.Parameter):
+                self.register_parameter(name, value)  # also one that is frozen for now
             else:
-                self._check(name, value)
-                setattr(self, name, value)
+                if not isinstance(value, Tensor):
+                    self._check(name, value)
+                hold(self, name, value)
 
     @property
     def loss(self) -> Linked:
@@ -91,6 +87,17 @@ class Loss(Summand, nn.Module):
     def __reduce__(self) -> Any:
         # By the function, which is importable by name also where a person's class is not.
         return _rebuild, (type(self).function, self.given()), self.__getstate__()
+
+
+def hold(module: nn.Module, name: str, value: Any) -> None:
+    """Keep a setting: learned if it requires grad, a constant that follows `.to()`, or a number."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        learned = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach())
+        module.register_parameter(name, learned)
+    elif isinstance(value, Tensor):
+        module.register_buffer(name, value, persistent=False)
+    else:
+        setattr(module, name, value)
 
 
 def _short(value: Any) -> str:

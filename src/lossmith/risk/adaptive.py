@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossmith.engine import run
+from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import ParameterError, ShapeError
 from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
@@ -139,11 +139,7 @@ class AdaptiveLoss(Summand, nn.Module):
         mask: Tensor | None = None,
     ) -> Tensor:
         """The reduced loss of a batch."""
-        losses, weights = self._losses(prediction, target, weight, mask)
-        if self.reduction == "none":
-            return losses
-        total, mass = run._sum(losses, weights)
-        return run._divide(total, mass) if self.reduction == "mean" else total
+        return reduced(*self._losses(prediction, target, weight, mask), self.reduction)
 
     def total(
         self,
@@ -153,8 +149,7 @@ class AdaptiveLoss(Summand, nn.Module):
         mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
-        losses, weights = self._losses(prediction, target, weight, mask)
-        return run._sum(losses, weights)
+        return summed(*self._losses(prediction, target, weight, mask))
 
     def _losses(
         self, prediction: Tensor, target: Tensor, weight: Tensor | None, mask: Tensor | None

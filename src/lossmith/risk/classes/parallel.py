@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from lossmith.engine import run
+from lossmith.engine.reduction import reduced, summed
 from lossmith.face import checks
+from lossmith.face.modules import hold
 from lossmith.face.summand import Summand
 from lossmith.risk.classes import arguments
 from lossmith.risk.classes.split import losses
@@ -97,15 +98,11 @@ def class_parallel_loss(
         "class_weight": class_weight, "label_smoothing": label_smoothing,
         "ignore_index": ignore_index, "reduction": reduction,
     }  # fmt: skip
-    split, reduced = arguments.split(
+    split, asked = arguments.split(
         logits, target, loss, options, weight, mask, per_class, shard_sizes, process_group,
         parameters,
     )  # fmt: skip
-    values, mass = losses(split)
-    if reduced == "none":
-        return values
-    total, whole = run._sum(values, mass)
-    return run._divide(total, whole) if reduced == "mean" else total
+    return reduced(*losses(split), asked)
 
 
 def _total(
@@ -132,7 +129,7 @@ def _total(
         logits, target, loss, options, weight, mask, per_class, shard_sizes, process_group,
         parameters,
     )  # fmt: skip
-    return run._sum(*losses(split))
+    return summed(*losses(split))
 
 
 _total.__qualname__ = "class_parallel_loss.total"
@@ -190,13 +187,7 @@ class ClassParallelLoss(Summand, nn.Module):
         self.register_buffer("class_weight", class_weight, persistent=False)
         self.parameter_names = tuple(parameters)
         for name, value in parameters.items():
-            if isinstance(value, Tensor) and value.requires_grad:
-                learned = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach())
-                self.register_parameter(name, learned)
-            elif isinstance(value, Tensor):
-                self.register_buffer(name, value, persistent=False)
-            else:
-                setattr(self, name, value)
+            hold(self, name, value)
 
     def _options(self) -> dict[str, Any]:
         names = ("class_weight", "label_smoothing", "ignore_index", "per_class", "shard_sizes")

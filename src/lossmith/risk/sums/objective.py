@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from lossmith.engine import run
+from lossmith.engine.reduction import divide
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
 from lossmith.risk.means import averaging
@@ -365,4 +365,4 @@ def _over(total: Tensor, mass: Any) -> Tensor:
         mass = mass.detach().to(total.device, total.dtype)
     else:
         mass = total.new_full((), float(mass))  # filled there, where a copy would be waited for
-    return run._divide(total, mass)
+    return divide(total, mass)

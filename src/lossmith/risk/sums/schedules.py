@@ -11,7 +11,38 @@ from lossmith.errors import ParameterError
 
 
 @dataclass(frozen=True)
-class LinearRamp:
+class _Ramp:
+    """The numbers of a way from one weight to another, checked."""
+
+    start: float
+    stop: float
+    steps: int
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for argument in ("start", "stop"):
+            value: Any = getattr(self, argument)
+            if not isinstance(value, numbers.Real) or not math.isfinite(value):
+                raise ParameterError(f"{name}: {argument} = {value!r}; it must be a finite number.")
+        for argument, least in (("steps", 1), ("after", 0)):
+            value = getattr(self, argument)
+            if not isinstance(value, numbers.Integral) or value < least:
+                raise ParameterError(
+                    f"{name}: {argument} = {value!r}; it must be a whole number of steps, at least "
+                    f"{least}."
+                )
+
+    def _share(self, step: int) -> float:
+        """How much of the way is gone."""
+        return min(max((step - self.after) / self.steps, 0.0), 1.0)
+
+    def _at(self, share: float) -> float:
+        """Both ends are met exactly."""
+        return self.start * (1 - share) + self.stop * share
+
+
+class LinearRamp(_Ramp):
     """A weight that goes from one number to another in equal steps, then stays.
 
     `LinearRamp(0.0, 0.01, steps=1000) * CenterLoss(10, 64)` warms a term up; with start > stop it
@@ -33,21 +64,12 @@ class LinearRamp:
         ParameterError for numbers that are not finite, and steps below 1.
     """
 
-    start: float
-    stop: float
-    steps: int
-    after: int = 0
-
-    def __post_init__(self) -> None:
-        _check(self)
-
     def __call__(self, step: int) -> float:
         """The weight at this step."""
-        return _between(self.start, self.stop, _share(self, step))
+        return self._at(self._share(step))
 
 
-@dataclass(frozen=True)
-class CosineRamp:
+class CosineRamp(_Ramp):
     """A weight that goes from one number to another along half a cosine, then stays.
 
     It begins and ends with slope 0; the usual way to let a term fade in or out without a jolt.
@@ -70,38 +92,6 @@ class CosineRamp:
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, there for the learning rate.
     """
 
-    start: float
-    stop: float
-    steps: int
-    after: int = 0
-
-    def __post_init__(self) -> None:
-        _check(self)
-
     def __call__(self, step: int) -> float:
         """The weight at this step."""
-        return _between(self.start, self.stop, (1 - math.cos(math.pi * _share(self, step))) / 2)
-
-
-def _share(ramp: LinearRamp | CosineRamp, step: int) -> float:
-    return min(max((step - ramp.after) / ramp.steps, 0.0), 1.0)
-
-
-def _between(start: float, stop: float, share: float) -> float:
-    """Both ends are met exactly."""
-    return start * (1 - share) + stop * share
-
-
-def _check(ramp: LinearRamp | CosineRamp) -> None:
-    name = type(ramp).__name__
-    for argument in ("start", "stop"):
-        value: Any = getattr(ramp, argument)
-        if not isinstance(value, numbers.Real) or not math.isfinite(value):
-            raise ParameterError(f"{name}: {argument} = {value!r}; it must be a finite number.")
-    for argument, least in (("steps", 1), ("after", 0)):
-        value = getattr(ramp, argument)
-        if not isinstance(value, numbers.Integral) or value < least:
-            raise ParameterError(
-                f"{name}: {argument} = {value!r}; it must be a whole number of steps, at least "
-                f"{least}."
-            )
+        return self._at((1 - math.cos(math.pi * self._share(step))) / 2)
