@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lab import browser
+from lab.markup import Page
 from lossmith.lab.claims import ledger
 from lossmith.lab.cli import main
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for all fifteen experiments
 
-VOID = {"meta", "br", "img", "link", "input", "hr"}
-FETCHES = {"src", "srcset", "data", "action", "poster", "background"}
 # What the articles draw, and so must the page.
 FIGURES = (
     "Hinge and ramp",
@@ -28,49 +26,6 @@ FIGURES = (
     "Lasso paths",
     "The jump of L1 solutions",
 )
-
-
-class Page(HTMLParser):
-    """What a browser would build, and what it would fetch."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.drawings: list[dict[str, str | None]] = []
-        self.words: dict[str, str] = {}  # of titles, descriptions and scripts, by id
-        self.fetched: list[str] = []
-        self._inside = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-        if name := given.get("id"):
-            self.ids.append(name)
-        if tag == "svg":
-            self.drawings.append(given)
-        self._inside = (given.get("id") or "") if tag in ("title", "desc", "script") else ""
-        for key, value in attrs:
-            link = key.split(":")[-1] == "href" and not (value or "").startswith("#")
-            if link or key in FETCHES:
-                self.fetched.append(f"{tag} {key}={value}")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.words[self._inside] = self.words.get(self._inside, "") + data
 
 
 def call(*words: str) -> Result:
@@ -183,7 +138,8 @@ def test_a_browser_has_nothing_to_complain_of(folder: Path, tmp_path: Path, widt
 
 
 def test_numbers_stand_in_the_page_too(page: Page, data: Any) -> None:
-    assert json.loads(page.words["results"]) == data
+    assert "results" in page.ids
+    assert json.loads(page.data) == data
 
 
 def test_the_same_command_gives_the_same_digits(tmp_path: Path, data: Any) -> None:

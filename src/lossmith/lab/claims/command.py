@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
 import click
 
 from lossmith.errors import InputError
+from lossmith.lab.output import make_room, write
 
 EPILOG = """
 \b
@@ -69,7 +69,7 @@ def claims(
     if jobs < 1:
         raise InputError(f"--jobs {jobs}: at least one claim has to run at a time; give 1 or more.")
     for path in filter(None, (output, json_file)):
-        _make_room(path)
+        make_room(path)
 
     from lossmith.lab.claims import page, trial
     from lossmith.lab.claims.claim import Budget
@@ -90,28 +90,8 @@ def claims(
         click.echo(f"{claim.number:>2}  {claim.title}: {result.verdict}")
         for sentence in result.evidence.sentences:
             click.echo(click.wrap_text(sentence, 96, "    ", "    "))
-    _write(output, page.html(chosen, results, data))
+    write(output, page.html(chosen, results, data))
     if json_file:
-        _write(json_file, json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        write(json_file, json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     written = " and ".join(str(path) for path in (output, json_file) if path)
     click.echo(f"{len(chosen)} claims in {seconds:.0f} s; wrote {written}", err=True)
-
-
-def _make_room(path: Path) -> None:
-    """Find out before the experiments, not after them, that a file cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}") from None
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: permission denied")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside the place and then move, so that a page is never half old and half new."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lossmith.lab.claims.claim import RULE, Claim, Result, Verdict
+from lossmith.lab.output import provenance
 from lossmith.lab.page.render import environment
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn")
@@ -28,7 +27,7 @@ def as_data(
     return {
         "format": 1,
         "command": " ".join([*words, f"--seeds {seeds}"]),
-        "environment": _environment(),
+        "environment": provenance(PACKAGES, "claim"),
         "claims": [results[claim.name].as_data(claim) for claim in claims],
         "seconds": round(seconds, 1),
     }
@@ -45,14 +44,3 @@ def html(claims: Sequence[Claim], results: Mapping[str, Result], data: dict[str,
         rule=RULE,
         data=data,
     )
-
-
-def _environment() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed as a package"
-    found["machine"] = f"{platform.system()} {platform.machine()}, one thread per claim"
-    return found

@@ -19,12 +19,13 @@ from typing import Any
 import click
 import numpy as np
 
-from lossmith.lab.compare import jobs, plan, store, summary
+from lossmith.lab.compare import jobs, plan, summary
 from lossmith.lab.compare.conditions import CLEAN, Condition
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.statistics import LEVEL, all_pairs
 from lossmith.lab.data.dataset import Dataset, fingerprint
 from lossmith.lab.data.load import load
+from lossmith.lab.output import write
 
 SCENES = {
     "noise": ("digits", Condition("label_noise", 0.4)),
@@ -182,7 +183,7 @@ def _kept(folder: Path, times: int, answer: Callable[[int], dict[str, Any]]) -> 
             begin = time.perf_counter()
             made = answer(at)
             made["seconds"] = round(time.perf_counter() - begin, 1)
-            store.write(path, json.dumps(made), sync=True)
+            write(path, json.dumps(made), sync=True)
         yield json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -10,6 +10,7 @@ import click
 
 from lossmith.errors import InputError
 from lossmith.lab.compare.settings import MODELS, RATES, Settings
+from lossmith.lab.output import make_room, write
 
 DEFAULT_OUTPUT = Path("out/compare.html")
 EPILOG = """
@@ -215,7 +216,7 @@ def _run(
     begin = time.perf_counter()
     made = plan.resolve(settings, load(settings.data, settings.target, settings.task))
     for path in filter(None, (page, json_file)):
-        store.make_room(path)
+        make_room(path)
     manifest = store.manifest(made)
     if folder.name == "*":
         folder = folder.with_name(f"{made.dataset.name}-{store.short_name(manifest)}")
@@ -252,10 +253,10 @@ def _run(
             tables = Console(width=terminal.PIPED_WIDTH)
         terminal.show(tables, outcomes, made.work.task)
         written = [page]
-        store.write(page, report.page(everything))
+        write(page, report.page(everything))
         if json_file:
-            store.write(json_file, record.as_text(everything))
-            store.write(json_file.with_suffix(".csv"), record.as_csv(everything))
+            write(json_file, record.as_text(everything))
+            write(json_file.with_suffix(".csv"), record.as_csv(everything))
             written += [json_file, json_file.with_suffix(".csv")]
     _say(messages, len(missing), time.perf_counter() - begin, written, folder)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from math import isnan
 from typing import Any
 
@@ -20,6 +18,7 @@ from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.statistics import Interval
 from lossmith.lab.compare.summary import Outcome, Result, Row
 from lossmith.lab.compare.verdict import verdict
+from lossmith.lab.output import provenance
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn", "statsmodels")
 AXIS = np.linspace(-3.0, 3.0, 241)  # margins of the right class, or residuals in target units
@@ -36,7 +35,7 @@ def as_data(
         "format": 2,
         "command": settings.command(),
         "settings": asdict(settings),
-        "environment": environment(),
+        "environment": provenance(PACKAGES, "trial"),
         "data": {
             "name": dataset.name,
             "task": dataset.task,
@@ -91,18 +90,6 @@ def as_csv(data: dict[str, Any]) -> str:
                 + [value for ends in flat[1:] for value in ends]
             )
     return out.getvalue()
-
-
-def environment() -> dict[str, str]:
-    """The versions and the machine, which the digits depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed as a package"
-    found["machine"] = f"{platform.system()} {platform.machine()}, one thread per trial"
-    return found
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

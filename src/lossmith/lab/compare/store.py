@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,8 @@ from lossmith.errors import InputError
 from lossmith.lab.compare import models
 from lossmith.lab.compare.jobs import SCRATCH
 from lossmith.lab.compare.plan import Plan
-from lossmith.lab.compare.record import environment
+from lossmith.lab.compare.record import PACKAGES
+from lossmith.lab.output import make_room, provenance, write
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
@@ -106,7 +106,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "own losses": _hash(plan.work.own.encode()) if plan.work.own else None,
         "own model": _hash(own.encode()) if own is not None else None,
         "decided by": dict(plan.work.metrics),
-        "environment": environment(),
+        "environment": provenance(PACKAGES, "trial"),
         "code": _code(),
     }
 
@@ -149,29 +149,3 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
 def _say(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def make_room(path: Path) -> None:
-    """Find out before the trials, not after them, that a file cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}") from None
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: permission denied")
-
-
-def write(path: Path, text: str, sync: bool = False) -> None:
-    """Write beside the place and then move, so that no file is ever half old and half new."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
