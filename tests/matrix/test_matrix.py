@@ -8,6 +8,7 @@ import random
 import secrets
 
 import pytest
+import torch
 
 from lossmith.lab.matrix import draw as matrix_draw
 from lossmith.lab.matrix.command import sweep
@@ -56,3 +57,35 @@ def test_a_wrong_answer_is_a_miss(monkeypatch):
     )
     result = sweep(drawn(("poly1",))[:8], SEED, "reference", None)
     assert len(result["missed"]) >= 4  # a loss of 0, of rows all dropped, cannot tell
+
+
+def test_parts_add_up_to_the_loss():
+    for case in drawn()[:40]:
+        made = matrix_draw.make(case, SEED)
+        given = (case.link, case.formula, made.z.double(), made.target, made.options)
+        whole = matrix_draw.definition.loss(*given)
+        added = sum(matrix_draw.definition.parts(*given), torch.zeros(()))
+        torch.testing.assert_close(added.double(), whole, rtol=1e-12, atol=1e-14)
+
+
+def test_a_gradient_is_judged_by_the_parts_that_cancel_in_it():
+    # One soft label a hair from the minimum of its loss: 2.6e-5 of the gradient, 3e-6 of its parts.
+    case = matrix_draw.Case(
+        "brier", "soft", "none", "none", 0.0, "sum", "N,C", "expanded", "float32"
+    )
+    _, slope = matrix_draw.measure(case, 20261121, "reference")
+    assert 1e-6 < slope < matrix_draw.TOLERANCE["float32"][1]
+
+
+def test_a_small_error_of_a_gradient_is_a_miss_where_parts_cancel(monkeypatch):
+    case = matrix_draw.Case(
+        "brier", "soft", "none", "none", 0.0, "sum", "N,C", "contiguous", "float64"
+    )
+    psi, kinks = matrix_draw.definition.MARGIN["brier"]
+    monkeypatch.setitem(
+        matrix_draw.definition.MARGIN, "brier", (lambda u: psi(u) * (1 + 1e-10), kinks)
+    )
+    value, slope = matrix_draw.measure(case, 1, "reference")
+    allowed = matrix_draw.TOLERANCE["float64"]
+    assert value > allowed[0]
+    assert slope > allowed[1]

@@ -74,6 +74,23 @@ class Options:
 
 def loss(link: str, formula: str, z: Tensor, target: Tensor, o: Options) -> Tensor:
     """The loss: `link` is softmax, crammer_singer, one_vs_rest or margin."""
+    terms, reduce = _terms(link, formula, z, target, o)
+    return reduce(sum(terms[1:], terms[0]))
+
+
+def parts(link: str, formula: str, z: Tensor, target: Tensor, o: Options) -> list[Tensor]:
+    """The same loss as a list that adds up to it: a part for each label that a row can have.
+
+    Parts pull a score up and down; where they cancel, rounding is theirs, not their sum's.
+    """
+    terms, reduce = _terms(link, formula, z, target, o)
+    return [reduce(term) for term in terms]
+
+
+def _terms(
+    link: str, formula: str, z: Tensor, target: Tensor, o: Options
+) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
+    """Terms of the rows that are kept, and the way from such rows to the loss."""
     rows = z.shape if link == "margin" else z.shape[:1] + z.shape[2:]
     keep = torch.ones(rows, dtype=torch.bool)
     weight = torch.ones(rows, dtype=torch.float64)
@@ -86,27 +103,31 @@ def loss(link: str, formula: str, z: Tensor, target: Tensor, o: Options) -> Tens
     keep = keep & (weight != 0)
     w = weight[keep]
     if link == "margin":
-        each = _binary(MARGIN[formula][0], z[keep], target[keep].double(), o)
+        terms = _binary(MARGIN[formula][0], z[keep], target[keep].double(), o)
     else:
         last = (*range(z.dim())[:1], *range(z.dim())[2:], 1)
         t = target[keep] if target.dim() == len(rows) else target.permute(last)[keep]
-        each, w = _classes(link, formula, z.permute(last)[keep], t, w, o)
-    if o.reduction == "none":
-        return torch.zeros(rows, dtype=torch.float64).masked_scatter(keep, w * each)
-    total, mass = (w * each).sum(), w.sum()
-    return total if o.reduction == "sum" or mass == 0 else total / mass
+        terms, w = _classes(link, formula, z.permute(last)[keep], t, w, o)
+
+    def reduce(each: Tensor) -> Tensor:
+        if o.reduction == "none":
+            return torch.zeros(rows, dtype=torch.float64).masked_scatter(keep, w * each)
+        total, mass = (w * each).sum(), w.sum()
+        return total if o.reduction == "sum" or mass == 0 else total / mass
+
+    return terms, reduce
 
 
-def _binary(psi: Psi, z: Tensor, t: Tensor, o: Options) -> Tensor:
+def _binary(psi: Psi, z: Tensor, t: Tensor, o: Options) -> list[Tensor]:
     t = (t + 1) / 2 if o.signed else t
     positive, negative = (1.0, 1.0) if o.alpha is None else (o.alpha, 1 - o.alpha)
-    return positive * t * psi(z) + negative * (1 - t) * psi(-z)
+    return [positive * t * psi(z), negative * (1 - t) * psi(-z)]
 
 
 def _classes(
     link: str, formula: str, z: Tensor, target: Tensor, w: Tensor, o: Options
-) -> tuple[Tensor, Tensor]:
-    """Losses and weights of rows (N, C), all of them kept."""
+) -> tuple[list[Tensor], Tensor]:
+    """Terms and weights of rows (N, C), all of them kept."""
     count = z.shape[1]
     scores = z.unbind(1)
     allowed = [s > -torch.inf for s in scores]
@@ -122,19 +143,19 @@ def _classes(
         label = [
             keep * q + torch.where(a, spread, 0.0) for q, a in zip(label, allowed, strict=True)
         ]
+    each = []
     if link == "softmax":
         share = label
         if isinstance(o.alpha, Tensor):
             share = [o.alpha[k].double() * label[k] for k in range(count)]
         of_p = PROBABILITY[formula]
         top = z.detach().amax(1)
-        parts = [torch.exp(s - top) for s in scores]
+        powers = [torch.exp(s - top) for s in scores]
         none = torch.zeros_like(top)
-        whole = sum(parts, none)
+        whole = sum(powers, none)
         # 1 - p is the sum of the other p: a difference would lose its digits where p is near 1.
-        before = list(accumulate(parts[:-1], initial=none))
-        after = list(accumulate(parts[:0:-1], initial=none))[::-1]
-        each = []
+        before = list(accumulate(powers[:-1], initial=none))
+        after = list(accumulate(powers[:0:-1], initial=none))[::-1]
         for k, q in enumerate(share):
             rest = (before[k] + after[k]) / whole
             near = torch.log1p(-torch.where(rest < 0.5, rest, 0.0))
@@ -142,16 +163,15 @@ def _classes(
             each.append(q * of_p(torch.where(rest < 0.5, near, far), rest))
     elif link == "crammer_singer":
         psi = MARGIN[formula][0]
-        each = []
         for k in range(count):
             rival = torch.stack([s for j, s in enumerate(scores) if j != k]).amax(0)
             ahead = torch.where(allowed[k], scores[k], 0.0) - rival
             each.append(torch.where(label[k] != 0, label[k] * psi(ahead), 0.0))
     else:
         psi = MARGIN[formula][0]
-        each = []
         for q, s, a in zip(label, scores, allowed, strict=True):
             safe = torch.where(a, s, 0.0)
-            both = q * psi(safe) + (1 - q) * psi(-safe)
-            each.append(torch.where(a, both, 0.0))  # a forbidden class is surely not this one
-    return sum(each, torch.zeros_like(w)), w
+            both = q * psi(safe), (1 - q) * psi(-safe)
+            # A forbidden class is surely not this one.
+            each += [torch.where(a, one, 0.0) for one in both]
+    return each, w

@@ -24,7 +24,7 @@ REDUCTIONS = ("mean", "sum", "none")
 SHAPES = ("N,C", "N,C,d", "N,C,d1,d2")
 LAYOUTS = ("contiguous", "strided", "expanded")
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
-# Of the largest number of a result. Gradients are rounded to the prediction's dtype.
+# Of the largest number of a result, see `measure`. Gradients are rounded to the prediction's dtype.
 TOLERANCE = {
     "float64": (1e-12, 1e-12), "float32": (5e-6, 1e-5), "bfloat16": (5e-6, 2.0**-8 + 1e-5)
 }  # fmt: skip
@@ -227,11 +227,17 @@ def _engine(name: str) -> Iterator[None]:
 
 
 def measure(case: Case, seed: int, engine: str) -> tuple[float, float]:
-    """Errors of value and gradient, relative to the largest; infinity where a dtype is wrong."""
+    """Errors of value and gradient, infinity where a dtype is wrong.
+
+    A value's is relative to the largest value. A gradient is a sum of parts, and its error is
+    relative to the largest sum of their sizes, Σ |part|: where parts cancel, what is left has
+    fewer digits than any of them. (Relative to the largest gradient where that is good enough.)
+    """
     made = make(case, seed)
     o = made.options
     wide = made.z.double().requires_grad_()
-    truth = definition.loss(case.link, case.formula, wide, made.target, o)
+    given = (case.link, case.formula, wide, made.target, o)
+    truth = definition.loss(*given)
     z = made.z.detach().requires_grad_()
     settings = {
         name: value
@@ -248,25 +254,32 @@ def measure(case: Case, seed: int, engine: str) -> tuple[float, float]:
     single = torch.float64 if case.dtype == "float64" else torch.float32
     if value.dtype != single or value.shape != truth.shape:
         return float("inf"), 0.0
-    worst = [_relative(value.detach(), truth.detach())]
     g = torch.Generator().manual_seed(seed & 0xFFFFFFFF)
     slopes = []
     for _ in range(2):  # a second backward over the same graph, with another upstream
         upstream = 0.1 + 2 * torch.rand(truth.shape, generator=g)
         (slope,) = torch.autograd.grad(value, z, upstream.to(single), retain_graph=True)
-        expected = torch.zeros_like(wide)
-        if truth.requires_grad:
-            expected = torch.autograd.grad(
-                truth, wide, upstream.double(), retain_graph=True, allow_unused=True,
-                materialize_grads=True,
-            )[0]  # fmt: skip
-        slopes.append(float("inf") if slope.dtype != z.dtype else _relative(slope, expected))
-    return max(worst), max(slopes)
+        expected = _gradient(truth, wide, upstream)
+        error = float("inf") if slope.dtype != z.dtype else _relative(slope, expected, expected)
+        if TOLERANCE[case.dtype][1] < error < float("inf"):
+            sizes = [_gradient(part, wide, upstream).abs() for part in definition.parts(*given)]
+            error = _relative(slope, expected, torch.stack(sizes).sum(0))
+        slopes.append(error)
+    value, truth = value.detach(), truth.detach()
+    return _relative(value, truth, truth), max(slopes)
 
 
-def _relative(got: Tensor, want: Tensor) -> float:
+def _gradient(loss: Tensor, at: Tensor, upstream: Tensor) -> Tensor:
+    if not loss.requires_grad:
+        return torch.zeros_like(at)
+    return torch.autograd.grad(
+        loss, at, upstream.double(), retain_graph=True, allow_unused=True, materialize_grads=True
+    )[0]
+
+
+def _relative(got: Tensor, want: Tensor, size: Tensor) -> float:
     if got.numel() == 0:
         return 0.0
     error = float((got.double() - want).abs().max())
-    largest = float(want.abs().max())
+    largest = float(size.abs().max())
     return error / largest if largest else error
