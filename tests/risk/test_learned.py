@@ -275,6 +275,22 @@ def test_keep_inside_looks_through_modules_and_says_when_there_is_nothing():
         lossmith.keep_inside(at_end)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda **p: lossmith.LinearLoss(4, 3, loss="focal", **p),
+        lambda **p: lossmith.ClassParallelLoss("focal", **p),
+    ],
+    ids=["linear", "class-parallel"],
+)
+def test_keep_inside_knows_the_losses_of_large_heads(head):
+    module = head(gamma=torch.nn.Parameter(torch.tensor(2.0)))
+    assert lossmith.keep_inside(module) is module
+    with torch.no_grad():
+        module.parametrizations["gamma"].original.fill_(-3e4)
+    assert float(module.gamma.detach()) >= 0.0
+
+
 def test_a_learned_quantile_needs_no_formula_of_ours():
     """Training tau alone drives it to the end that is cheapest; inside, always."""
     draw = torch.Generator().manual_seed(2)

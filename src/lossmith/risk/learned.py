@@ -16,6 +16,7 @@ from lossmith.face.linear import LinearLoss
 from lossmith.face.modules import Loss
 from lossmith.formula.domain import Interval
 from lossmith.link.links import Linked
+from lossmith.risk.classes.parallel import ClassParallelLoss
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -92,7 +93,8 @@ def keep_inside(module: M) -> M:
         ParameterError where a parameter does not start strictly inside its domain; InputError
         where the module has no learned parameter of a loss.
 
-    Undo it with torch.nn.utils.parametrize.remove_parametrizations(loss, "delta").
+    Undo it with torch.nn.utils.parametrize.remove_parametrizations(loss, "delta"). As with every
+    parametrisation of torch, the state_dict can be saved, the module as a whole not pickled.
     """
     found = 0
     for part in list(module.modules()):
@@ -122,7 +124,7 @@ def keep_inside(module: M) -> M:
 def _linked(part: nn.Module) -> Linked | None:
     if isinstance(part, Loss):
         return part.loss
-    if isinstance(part, LinearLoss):
+    if isinstance(part, (LinearLoss, ClassParallelLoss)):
         linked: Linked = heads.chosen(part.loss)[0].loss
         return linked
     return None
