@@ -1,4 +1,4 @@
-"""From kernel text to a callable: Numba makes LLVM code, LLVM makes object code, ctypes calls it.
+"""From kernel text to a callable: Numba makes object code by LLVM, ctypes calls it.
 
 An object that is already in the cache is loaded without importing Numba or SymPy.
 """
@@ -89,10 +89,10 @@ def _compile(source: Source, name: str) -> tuple[dict[str, str], bytes]:
     kernel = scope["kernel"]
     kernel.compile(arguments)
     (compiled,) = kernel.overloads.values()
-    llvm = _llvm()
-    module = llvm.parse_assembly(kernel.inspect_llvm(kernel.signatures[0]))
     head = {"symbol": compiled.fndesc.llvm_func_name, "signature": signature}
-    return head, _target_machine().emit_object(module)
+    # The object that Numba made for its own use, which a pickle of its would carry.
+    _, _, (code, _) = compiled.library.serialize_using_object_code()
+    return head, code
 
 
 def _load(head: dict[str, str], code: bytes) -> Callable[..., int]:
