@@ -57,15 +57,8 @@ def run(rank, meeting, results):
         cuts = [{k: v.split(rows)[i] for k, v in joined().items()} for i in range(len(rows))]
         mine = cuts[2 * rank : 2 * rank + 2]
         objective = both.objective
-        masses = lossmith.global_masses(
-            {
-                "cross_entropy": sum(
-                    lossmith.mass_of(objective.cross_entropy, g["target"]) for g in mine
-                ),
-                "l2": sum(lossmith.mass_of(objective.l2, g["goal"]) for g in mine),
-                "l1_penalty": len(mine),
-            }
-        )
+        ahead = ({"target": g["target"], "goal": g["goal"]} for g in mine)
+        masses = lossmith.global_masses(objective.masses(ahead))
         for given in lossmith.micro_batches(model, mine):
             objective(masses=masses, wrapper=model, **model(given)).backward()
         said = refused(model, model(mine[0]), masses)

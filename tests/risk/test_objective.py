@@ -192,11 +192,11 @@ def test_micro_batches_add_up_to_the_joined_batch(sizes):
     gradients = torch.autograd.grad(whole, learned)
 
     cuts = [{k: v.split(sizes)[i] for k, v in given.items()} for i in range(len(sizes))]
-    masses = {name: 0.0 for name in objective.names()}
     pairs = [objective.totals(**everything(net, cut)) for cut in cuts]
-    for found in pairs:
-        masses = {name: masses[name] + found[name][1] for name in masses}
+    masses = {name: sum(found[name][1] for found in pairs) for name in objective.names()}
     assert masses["ridge"] == len(sizes)
+    ahead = objective.masses({k: v for k, v in cut.items() if k != "x"} for cut in cuts)
+    assert ahead == masses
     parts = [objective.parts(masses=masses, **everything(net, cut)) for cut in cuts]
     value = sum(p.value for p in parts)
     torch.testing.assert_close(value, whole, rtol=1e-12, atol=0)
@@ -213,6 +213,25 @@ def test_micro_batches_add_up_to_the_joined_batch(sizes):
         numbers = {k: float(v) for k, v in masses.items()}
         again = sum(objective(masses=numbers, **everything(net, cut)) for cut in cuts)
         torch.testing.assert_close(again, whole, rtol=1e-12, atol=0)
+
+
+def test_masses_ahead_take_weights_masks_and_names_as_a_call_does():
+    x, y = batch()["x"], batch()["target"]
+    heavy = torch.arange(7.0, dtype=F64)
+    q = torch.full((7, 5), 0.2, dtype=F64)
+    objective = lossmith.CrossEntropy().on(weight=None) + 2 * lossmith.LinearLoss(3, 5, dtype=F64)
+    objective = objective + lossmith.KLDivergence() + lossmith.L1Penalty()
+    pair = lossmith.Objective(ce=lossmith.CrossEntropy(), l2=lossmith.L2().on(target="goal"))
+    objective = objective + pair.named("two").on(target="label")
+    given = {
+        "target": y, "label": torch.where(y > 2, -100, y), "goal": heavy, "mask": y != 1,
+        "target_probs": q, "weight": heavy, "sample_weight": 2 * heavy,
+    }  # fmt: skip
+    z = torch.randn(7, 5, dtype=F64, generator=torch.Generator().manual_seed(3))
+    whole = {"logits": z, "features": x[:, :3], "prediction": heavy, "parameters": [z]}
+    pairs = objective.totals(**whole, **given)
+    assert objective.masses([given]) == {name: mass for name, (_, mass) in pairs.items()}
+    assert objective.masses([]) == dict.fromkeys(objective.names(), 0.0)
 
 
 def test_a_wrapper_belongs_to_masses():
@@ -323,6 +342,16 @@ ERRORS = {
     "masses too many": (
         lambda: (1 * CE())(logits=Z, target=Y, masses={"cros_entropy": 1}),
         "did you mean 'cross_entropy'",
+    ),
+    "masses of no target": (
+        lambda: (CE() + L2()).masses([{"logits": Z}]), "mass of cross_entropy needs target",
+    ),
+    "masses of a slip": (
+        lambda: (1 * CE()).masses([{"targets": Y}]), "'targets'; did you mean 'target'",
+    ),
+    "masses of one batch": (lambda: (1 * CE()).masses({"target": Y}), "one of them is str"),
+    "masses of no labels": (
+        lambda: (1 * CE()).masses([{"target": 3}]), "cross_entropy: mass_of: target must be",
     ),
     "positional": (lambda: lossmith.Objective(a=lambda x, /: x), "'x' by position only"),
     "a schedule": (lambda: (lambda step: None) * CE(), "gives None at step 0"),

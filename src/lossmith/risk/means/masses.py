@@ -135,8 +135,8 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
         raise InputError(
             f"mass_of: {_shown(loss)} is no loss of ours. Give a name such as 'huber', a function "
             "such as lossmith.huber, or a Module such as lossmith.Huber(delta=1.0); for your own "
-            "loss, add up its weights yourself. Of an objective ask each term by its name, such as "
-            "objective.cross_entropy; the mass of a penalty is the number of calls."
+            "loss, add up its weights yourself. Of an objective: objective.masses(batches); of a "
+            "penalty: the number of calls."
         )
     rule = _Rule(linked.name, linked.classes)
     if linked.classes and linked.formula.name not in DIVERGENCES:

@@ -96,18 +96,20 @@ def words(wire: Wire) -> tuple[str, ...]:
 
 def gather(name: str, wires: Wires, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What a term is called with; a missing input is an error that names both."""
-    given = {}
     for wire in wires:
-        if wire.source is not None and wire.source in inputs:
-            given[wire.argument] = inputs[wire.source]
-        elif wire.required:
+        if wire.required and wire.source not in inputs:
             word = "" if wire.word == wire.source else f" as its {wire.word}"
             raise InputError(
                 f"Objective: {name} needs the input {wire.source!r}{word}, which is missing. "
                 f"Given: {listed(inputs)}. Give {wire.source}=…, or take another input with "
                 f".on({wire.word}=…)."
             )
-    return given
+    return present(wires, inputs)
+
+
+def present(wires: Wires, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments of a term that the inputs hold."""
+    return {w.argument: inputs[w.source] for w in wires if w.source in inputs}  # type: ignore[index]
 
 
 def refuse_unused(inputs: Iterable[str], users: Mapping[str, Iterable[str]]) -> None:

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from lossmith.engine.reduction import divide
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
 from lossmith.risk.means import averaging
-from lossmith.risk.sums import inputs, joint, terms
+from lossmith.risk.sums import inputs, joint, shares, terms
 from lossmith.risk.sums.inputs import Wire, Wires
 from lossmith.risk.sums.joint import JointProperties
 from lossmith.risk.sums.terms import Rule, Term
@@ -66,9 +65,10 @@ class Objective(Summand, nn.Module):
     several threads do not mix, and a compiled graph has no hidden state. Nothing here reads a
     number, so no device is waited for.
 
-    Exact means over micro-batches and ranks: `totals(…)` gives (total, mass) of every term, and
-    a call with masses={name: mass of the whole step} divides by those, so that the values and
-    gradients of all calls of the step add up to those of the joined batch. A penalty has mass 1
+    Exact means over micro-batches and ranks: `totals(…)` gives (total, mass) of every term,
+    `masses(…)` the masses alone, before a model runs, and a call with masses={name: mass of the
+    whole step} divides by those, so that the values and gradients of all calls of the step add up
+    to those of the joined batch. A penalty has mass 1
     in each call; its mass of the step is the number of calls, and so it counts once.
     `wrapper=model`, the module that you train as it is wrapped, multiplies the value by the number
     of ranks over which DistributedDataParallel or FSDP average its gradients (or give that
@@ -176,7 +176,7 @@ class Objective(Summand, nn.Module):
         """Value, components, and the part of the whole step that this call stands for."""
         inputs.refuse_unused(given, self.inputs())
         if masses is not None:
-            self._check_masses(masses)
+            shares.check(masses, self.names())
         values: list[Tensor] = []
         components: dict[str, Tensor] = {}
         first: Tensor | None = None
@@ -184,7 +184,7 @@ class Objective(Summand, nn.Module):
             name, share = rule.name, None
             taken = inputs.gather(name, rule.wires, given)
             if isinstance(module, Objective):
-                inner = None if masses is None else _inside(name, masses)
+                inner = None if masses is None else shares.inside(name, masses)
                 component, found, share = module._evaluate(inner, taken)
                 components |= {f"{name}.{k}": c for k, c in found.items()}
             elif masses is None:
@@ -192,7 +192,8 @@ class Objective(Summand, nn.Module):
                 components[name] = component.detach()
             else:
                 total, mass = terms.total(name, module, taken)
-                component, share = _over(total, masses[name]), _over(mass, masses[name])
+                whole = masses[name]
+                component, share = shares.over(total, whole), shares.over(mass, whole)
                 components[name] = component.detach()
             part = component if own is None else own(component, share)
             values.append(part if rule.factor == 1.0 else part * rule.factor)
@@ -212,6 +213,31 @@ class Objective(Summand, nn.Module):
                 found |= {f"{rule.name}.{k}": p for k, p in module.totals(**taken).items()}
             else:
                 found[rule.name] = terms.total(rule.name, module, taken)
+        return found
+
+    def masses(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """The mass of every term over these micro-batches, before any model runs.
+
+        Each batch is a mapping of inputs as in a call, of which targets, weights and masks are
+        enough: objective.masses({"target": y} for _, y in batches). The mass of a penalty is the
+        number of batches. Added over ranks by lossmith.global_masses, it is what `masses=` takes.
+        """
+        found: dict[str, Any] = dict.fromkeys(self.names(), 0.0)
+        for given in batches:
+            shares.check_batch(given)
+            inputs.refuse_unused(given, self.inputs())
+            for name, mass in self._masses(given).items():
+                found[name] = found[name] + mass
+        return found
+
+    def _masses(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for rule, module, _ in self._items():
+            taken = inputs.present(rule.wires, given)
+            if isinstance(module, Objective):
+                found |= {f"{rule.name}.{k}": m for k, m in module._masses(taken).items()}
+            else:
+                found[rule.name] = shares.mass(rule, module, taken)
         return found
 
     def weights(self) -> dict[str, float | Tensor]:
@@ -315,22 +341,6 @@ class Objective(Summand, nn.Module):
         body = "\n".join(lines).replace("\n", "\n  ")
         return f"Objective(\n  {self.formula()}\n  {body}\n)"
 
-    def _check_masses(self, masses: Mapping[str, Any]) -> None:
-        names = self.names()
-        for name in masses:
-            if name not in names:
-                raise InputError(
-                    f"Objective: masses name {name!r}, which is no term{inputs.near(name, names)}. "
-                    f"The terms are {inputs.listed(names)}."
-                )
-        for name in names:
-            if name not in masses:
-                raise InputError(
-                    f"Objective: masses lack {name!r}. Give each term its mass over the whole "
-                    "step: the sum of lossmith.mass_of(…) over its batches, and for a penalty the "
-                    "number of calls."
-                )
-
 
 def _under(name: str, value: Any) -> Term:
     """One term of this name."""
@@ -352,17 +362,3 @@ def _wires(given: Iterable[Term]) -> Wires:
             if wire.source is not None:
                 needed[wire.source] = needed.get(wire.source, False) or wire.required
     return tuple(Wire(name, name, name, required) for name, required in needed.items())
-
-
-def _inside(name: str, masses: Mapping[str, Any]) -> dict[str, Any]:
-    start = f"{name}."
-    return {k.removeprefix(start): v for k, v in masses.items() if k.startswith(start)}
-
-
-def _over(total: Tensor, mass: Any) -> Tensor:
-    """total / mass, and a connected 0 where the mass is 0."""
-    if isinstance(mass, Tensor):
-        mass = mass.detach().to(total.device, total.dtype)
-    else:
-        mass = total.new_full((), float(mass))  # filled there, where a copy would be waited for
-    return divide(total, mass)

@@ -61,7 +61,7 @@ class Term(Rule):
 
 def component(name: str, module: nn.Module, given: dict[str, Any]) -> Tensor:
     """The component of a batch: a mean, or the value of a penalty."""
-    return _one_number(name, _named(name, module, given))
+    return _one_number(name, named(name, module, **given))
 
 
 def total(name: str, module: nn.Module, given: dict[str, Any]) -> tuple[Tensor, Tensor]:
@@ -76,11 +76,11 @@ def total(name: str, module: nn.Module, given: dict[str, Any]) -> tuple[Tensor, 
             )
         value = component(name, module, given)
         return value, value.detach().new_ones(())
-    value, mass = _named(name, pair, given)
+    value, mass = named(name, pair, **given)
     return _one_number(name, value), mass.detach()
 
 
-def _named(name: str, function: Callable[..., Any], given: dict[str, Any]) -> Any:
+def named(name: str, function: Callable[..., Any], /, **given: Any) -> Any:
     """Call; an error of ours says which term it came from."""
     if torch.compiler.is_compiling():
         return function(**given)
