@@ -48,6 +48,14 @@ def test_every_command_is_where_the_table_says(name: str) -> None:
     assert name in result.stdout
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_help_of_every_command_has_examples_on_lines_of_their_own(name: str) -> None:
+    lines = CliRunner().invoke(cli.main, [name, "--help"]).stdout.splitlines()
+    start = lines.index("Examples:" if "Examples:" in lines else "  Examples:")
+    assert lines[start + 1].strip().startswith(f"lossmith {name}")
+    assert not any("\\b" in line for line in lines)
+
+
 def test_without_words_it_shows_the_help() -> None:
     result = CliRunner().invoke(cli.main, [])
     assert result.exit_code == 0

@@ -48,7 +48,7 @@ PIPED_WIDTH = 120
 def accuracy(
     names: tuple[str, ...], engine: str, points: int, everything: bool, json_file: Path | None
 ) -> None:
-    r"""Compare every loss, or those NAMEd, with 60-digit arithmetic over all floats.
+    """Compare every loss, or those NAMEd, with 60-digit arithmetic over all floats.
 
     The error is |got - truth| / (|f(u)| + |u·f'(u)|) for value, slope and curvature f, in float32
     (target 1e-6) and float64 (target 1e-13): at kinks and their neighbours, zero, every order of
@@ -65,7 +65,7 @@ def accuracy(
     Examples:
         lossmith accuracy
         lossmith accuracy focal huber --points 5000 --engine cpu --all
-    """
+    """  # noqa: D301 - click's own mark
     from rich.console import Console
 
     from lossmith.formula.ledger import LEDGER, find

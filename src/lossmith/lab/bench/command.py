@@ -50,7 +50,12 @@ def bench(
     Value and gradient of each contender are held against float64 before it is timed. Contenders
     take turns; a ratio is the median over the rounds, with its quartiles. A missed target is shown
     as missed; the exit code is 1 only if a result is wrong.
-    """
+
+    \b
+    Examples:
+      lossmith bench
+      lossmith bench --rows focal,small --threads 1
+    """  # noqa: D301 - click's own mark
     if quick and update_readme:
         raise InputError("--quick measures too little for a README. Leave one of the two out.")
     names = chosen(rows)

@@ -136,7 +136,22 @@ def check(
     only: tuple[str, ...], times: int, fresh_data: int, repetitions: int, repeats: int,
     epochs: int, count: int, output: Path,
 ) -> None:  # fmt: skip
-    """Repeat comparisons whose answer is known, and count the wrong ones."""
+    """Repeat comparisons whose answer is known, and count the wrong ones.
+
+    level: equal losses, simulated with the dependence that shared training rows give; counted is
+    how often any two are called different. luck: the same count over real trainings of one loss
+    under four seeds, on fresh data each time. noise, outliers, imbalance: how often the set of
+    best losses holds the loss that is best with other seeds.
+
+    A repetition that is finished is kept and not run again. Exit code 1 if more than the level
+    allows are called different, or if the set misses the winner more than once in ten times.
+
+    \b
+    Examples:
+      lossmith compare-check
+      lossmith compare-check --only level --times 10000
+      lossmith compare-check --only noise --only outliers
+    """  # noqa: D301 - click's own mark
     chosen = only or ("level", "luck", *SCENES)
     failed = False
     if "level" in chosen:

@@ -23,7 +23,12 @@ def list_(family: str | None, as_json: bool) -> None:
 
     The properties are computed from the formula at its default parameters. `lossmith show NAME`
     has all of them, at any parameters.
-    """
+
+    \b
+    Examples:
+      lossmith list
+      lossmith list --family margin
+    """  # noqa: D301 - click's own mark
     from lossmith.lab.look import answers
 
     records = answers.choose((), family)
@@ -44,7 +49,12 @@ def properties(names: tuple[str, ...], as_json: bool) -> None:
     They are computed from each formula at its default parameters, as a function of u: kinks are
     solved for, suprema searched for at 40 digits, tails followed to 10^8192. For other
     parameters: lossmith show NAME --parameter value.
-    """
+
+    \b
+    Examples:
+      lossmith properties
+      lossmith properties huber ramp --json
+    """  # noqa: D301 - click's own mark
     from lossmith.lab.look import answers
 
     records = answers.choose(names)

@@ -45,7 +45,7 @@ def matrix(
     engine: str,
     json_file: Path | None,
 ) -> None:
-    r"""Compare losses under every combination of their options with a plain float64 definition.
+    """Compare losses under every combination of their options with a plain float64 definition.
 
     Labels × weights × mask and ignore_index × label smoothing × reduction × shape × memory layout
     × dtype, for every margin loss, every probability loss, and every margin loss behind
@@ -59,7 +59,7 @@ def matrix(
     Examples:
         lossmith matrix --limit 500
         lossmith matrix --losses focal,CrammerSinger(hinge) --engine cpu
-    """
+    """  # noqa: D301 - click's own mark
     from lossmith.lab.matrix.draw import LOSSES, cases
 
     names = tuple(n.strip() for n in losses.split(",")) if losses else LOSSES

@@ -20,7 +20,7 @@ from lossmith.errors import InputError
     help="Also write the table into this file, between its two marks.",
 )
 def support(losses: str | None, modes: str | None, quick: bool, markdown: Path | None) -> None:
-    r"""Try every loss in every mode of PyTorch, and print what came of it.
+    """Try every loss in every mode of PyTorch, and print what came of it.
 
     A cell is "yes" where values and derivatives equal those of the loss typed in plain float64
     torch (on meta and FakeTensor: shapes, dtypes and devices), and "no" where an error of
@@ -31,7 +31,7 @@ def support(losses: str | None, modes: str | None, quick: bool, markdown: Path |
     Examples:
         lossmith support --losses "huber;CenterLoss, paper" --modes "hessian;vmap(grad)"
         lossmith support --markdown docs/support.md
-    """
+    """  # noqa: D301 - click's own mark
     from dataclasses import replace
 
     from rich.console import Console
