@@ -106,6 +106,12 @@ def test_the_walk_under_l2_is_least_squares() -> None:
         assert slope == pytest.approx(np.polyfit(x, y, 1)[0])
 
 
+def test_a_line_that_stands_still_on_one_walk_is_no_missing_number() -> None:
+    assert jumps.remaining([(0.0, 0.0), (0.5, 0.5), (1.0, 0.25)]) == [0.5]
+    assert jumps.remaining([(0.0, 0.1), (0.4, 0.1)]) == [0.5]
+    assert jumps.remaining([(0.0, 0.0), (0.0, 0.0)]) == []
+
+
 def test_distances_between_and_within_are_those_of_a_drawing() -> None:
     middles = torch.arange(10.0).unsqueeze(1) * torch.tensor([[10.0, 0.0]])
     labels = torch.arange(10).repeat_interleave(2)

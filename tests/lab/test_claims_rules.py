@@ -166,7 +166,8 @@ def test_parts_make_the_verdict(
         for place, answer in enumerate(answers)
     )
     claim = Claim(1, "x", "", (), "", "", parts, lambda _: None)  # type: ignore[arg-type,return-value]
-    assert claim.judge({}) is verdict
+    assert claim.judge({"given": over_seeds("", [0.5, 0.5])}) is verdict
+    assert claim.judge({"missing": over_seeds("", [0.5, float("nan")])}) is Verdict.OPEN
     assert "(a) part 0" in claim.rule
     assert ("[heart]" in claim.rule) == (heart is not None)
 

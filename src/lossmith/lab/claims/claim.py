@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isnan
 from typing import Any
 
 from lossmith.lab.claims.measure import Measure
@@ -18,7 +19,8 @@ COMMON = "L1, L2, cross-entropy and other losses"
 
 RULE = (
     "The claim holds if every part below does. It does not hold if none does, or if the part "
-    "marked as its heart fails. Otherwise it holds in part."
+    "marked as its heart fails. Otherwise it holds in part. An experiment that failed to give one "
+    "of its numbers cannot be judged."
 )
 
 
@@ -28,6 +30,7 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     IN_PART = "holds in part"
     NOT = "does not hold"
+    OPEN = "cannot be judged"
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,9 @@ class Claim:
         return tuple(bool(part.test(numbers)) for part in self.parts)
 
     def judge(self, numbers: Numbers) -> Verdict:
-        """The verdict, from the numbers alone."""
+        """The verdict, from the numbers alone; a number that is none decides nothing."""
+        if any(isnan(measure.mean) for measure in numbers.values()):
+            return Verdict.OPEN
         answers = self.answers(numbers)
         if all(answers):
             return Verdict.HOLDS

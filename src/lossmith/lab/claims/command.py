@@ -15,10 +15,10 @@ EPILOG = """
 \b
 Examples:
   lossmith claims
-  lossmith claims --only ramp --only 9 --seeds 20
+  lossmith claims --only ramp --only 9 --seeds 50
   lossmith claims --quick --json out/claims.json
 """
-SEEDS, QUICK_SEEDS = 10, 3
+SEEDS, QUICK_SEEDS = 20, 3
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 

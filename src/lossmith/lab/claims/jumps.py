@@ -28,7 +28,7 @@ def run(budget: Budget) -> Evidence:
     draws = budget.pick(6, 2)
     for seed in budget.seeds:
         many, many_by_sex, jumps = [], [], []
-        left: dict[str, list[float]] = {"l1": [], "l2": []}
+        largest: dict[str, list[tuple[float, float]]] = {"l1": [], "l2": []}
         for draw in range(draws):
             x, y = patients(seed, draw)
             many.append(len(lines(x, y)) > 1)
@@ -38,17 +38,16 @@ def run(budget: Budget) -> Evidence:
                 at = np.linspace(-3, 3, COARSE * finer + 1)
                 walks[finer] = at, *walk(x, y, at)
             for place, name in enumerate(("l1", "l2"), 1):
-                steps = [np.abs(np.diff(walks[finer][place])).max() for finer in (1, FINER)]
-                left[name].append(steps[1] / steps[0])
-            fine = np.abs(np.diff(walks[FINER][1]))
-            jumps.append(fine.max() > BIG)
+                coarse, fine = (np.abs(np.diff(walks[n][place])).max() for n in (1, FINER))
+                largest[name].append((coarse, fine))
+            jumps.append(largest["l1"][-1][1] > BIG)
             if shown is None and jumps[-1]:
                 shown = walks[FINER]
         several.append(float(np.mean(many)))
         by_sex.append(float(np.mean(many_by_sex)))
         jumped.append(float(np.mean(jumps)))
-        for name, values in left.items():
-            kept[name].append(float(np.mean(values)))
+        for name, steps in largest.items():
+            kept[name] += remaining(steps)
         shown = shown or walks[FINER]
     numbers = {
         "several": over_seeds(
@@ -75,6 +74,16 @@ def run(budget: Budget) -> Evidence:
             f"and falls to {numbers['kept_l2']} under L2 (1/{FINER} = {1 / FINER:.3f}).",
         ],
     )
+
+
+def remaining(steps: list[tuple[float, float]]) -> list[float]:
+    """What is left of a largest step, (coarse, fine), when a point moves by finer steps.
+
+    Of all walks together, because a line under L1 may stand still on one of them; where it stands
+    still on every one, there is nothing to compare.
+    """
+    coarse, fine = np.sum(steps, axis=0)
+    return [float(fine / coarse)] if coarse else []
 
 
 def patients(seed: int, draw: int, column: int = 2) -> tuple[Array, Array]:

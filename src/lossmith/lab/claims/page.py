@@ -11,7 +11,7 @@ from lossmith.lab.output import provenance
 from lossmith.lab.page.render import environment
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn")
-MARKS = {Verdict.HOLDS: "●", Verdict.IN_PART: "◐", Verdict.NOT: "○"}
+MARKS = {Verdict.HOLDS: "●", Verdict.IN_PART: "◐", Verdict.NOT: "○", Verdict.OPEN: "?"}
 
 
 def as_data(
@@ -40,7 +40,7 @@ def html(claims: Sequence[Claim], results: Mapping[str, Result], data: dict[str,
     rows = [(claim, results[claim.name], MARKS[results[claim.name].verdict]) for claim in claims]
     return engine.get_template("template.html").render(
         rows=rows,
-        counted=[(verdict, MARKS[verdict], counted[verdict]) for verdict in Verdict],
+        counted=[(v, MARKS[v], counted[v]) for v in Verdict if counted[v] or v != Verdict.OPEN],
         rule=RULE,
         data=data,
     )
