@@ -1,11 +1,4 @@
-"""Does the comparison say true things? `lossmith compare-check`, in pieces or whole.
-
-`level`: scores of equal losses are drawn with the dependence that shared training rows give, and
-counted is how often any two are called different. The level allows 5 %.
-`luck`: real trainings of one loss under several seeds, on fresh data each time; the same count.
-`noise`, `outliers`, `imbalance`: the set of best losses is found with some seeds, the loss with
-the best mean with other seeds; counted is how often the set contains it. At least 9 of 10.
-"""
+"""`lossmith compare-check`: does the comparison say true things? In pieces or whole."""
 
 from __future__ import annotations
 

@@ -68,12 +68,11 @@ class Objective(Summand, nn.Module):
     Exact means over micro-batches and ranks: `totals(…)` gives (total, mass) of every term,
     `masses(…)` the masses alone, before a model runs, and a call with masses={name: mass of the
     whole step} divides by those, so that the values and gradients of all calls of the step add up
-    to those of the joined batch. A penalty has mass 1
-    in each call; its mass of the step is the number of calls, and so it counts once.
-    `wrapper=model`, the module that you train as it is wrapped, multiplies the value by the number
-    of ranks over which DistributedDataParallel or FSDP average its gradients (or give that
-    number). Learned weights and losses have to lie inside the wrapped module, or each rank would
-    move them its own way.
+    to those of the joined batch. A penalty has mass 1 in each call; its mass of the step is the
+    number of calls, and so it counts once. `wrapper=model`, the module that you train as it is
+    wrapped, multiplies the value by the number of ranks over which DistributedDataParallel or FSDP
+    average its gradients (or give that number). Learned weights and losses have to lie
+    inside the wrapped module, or each rank would move them its own way.
 
     Errors:
         InputError (a ValueError) for an input that is missing or that no term takes, and whatever
