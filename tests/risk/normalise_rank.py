@@ -25,11 +25,11 @@ def wrapped(model, wrapper, group):
 
 
 def collected(model):
-    """The gradients by case and parameter, and none left behind."""
+    """The gradients by case and parameter, under FSDP2 this rank's rows, and none left behind."""
     found = {}
     for name, p in model.named_parameters():
         grad = p.grad
-        grad = grad.full_tensor() if hasattr(grad, "full_tensor") else grad
+        grad = grad.to_local() if hasattr(grad, "to_local") else grad
         found[name.removeprefix("module.")] = grad.clone()
         p.grad = None
     return found

@@ -96,16 +96,17 @@ def _own_group(kind: str, module: Any) -> Any:
 
 def _mesh(module: Any) -> Any:
     """The mesh of an FSDP2 model; between forward and backward its parameters do not show it."""
-    for parameter in module.parameters():
-        if hasattr(parameter, "device_mesh"):
-            return parameter.device_mesh
     from torch.distributed.fsdp import FSDPModule
 
     for part in module.modules():
-        # Not public: where it is gone, the error that follows asks for the group.
+        # Not public, but there at any time and without going through every parameter; where it is
+        # gone, the parameters tell, or the error that follows asks for the group.
         state = getattr(part, "_get_fsdp_state", None) if isinstance(part, FSDPModule) else None
         for group in getattr(state and state(), "_fsdp_param_groups", None) or ():
             return getattr(getattr(group, "mesh_info", None), "mesh", None)
+    for parameter in module.parameters():
+        if hasattr(parameter, "device_mesh"):
+            return parameter.device_mesh
     return None
 
 
