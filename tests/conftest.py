@@ -1,7 +1,6 @@
 """Compiled kernels are kept between runs, inside the project and away from the user's own cache."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +14,7 @@ os.environ.setdefault("LOSSMITH_CACHE_DIR", str(_HERE))
 @pytest.fixture
 def fresh_dynamo() -> Iterator[None]:
     """A compiler that remembers nothing, whose own deprecations are no errors."""
-    import torch
+    from lossmith.lab.support.tracers import quiet
 
-    torch._dynamo.reset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         yield
-    torch._dynamo.reset()

@@ -23,6 +23,12 @@ def make_room(path: Path) -> None:
         raise InputError(f"cannot write {path}: permission denied")
 
 
+def need_folder(path: Path) -> None:
+    """Find out before the work that the folder of a file is there; a wrong one is not made."""
+    if not path.resolve().parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}.")
+
+
 def write(path: Path, text: str, sync: bool = False) -> None:
     """Write beside the place and then move, so that no file is ever half old and half new."""
     draft = path.with_name(f".{path.name}.part")

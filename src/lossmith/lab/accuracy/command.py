@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossmith.errors import InputError
+from lossmith.lab.output import need_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,8 +77,8 @@ def accuracy(
             raise InputError(
                 f"{record.name} has no kernel to measure; its tests hold its accuracy."
             )
-    if json_file is not None and not json_file.resolve().parent.is_dir():
-        raise InputError(f"cannot write {json_file}: there is no folder {json_file.parent}.")
+    if json_file is not None:
+        need_folder(json_file)
     engines = ("cpu", "reference") if engine == "both" else (engine,)
     rows = _measure(records, engines, points)
     output = Console()

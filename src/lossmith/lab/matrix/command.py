@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossmith.errors import InputError
+from lossmith.lab.output import need_folder
 
 if TYPE_CHECKING:
     from lossmith.lab.matrix.draw import Case
@@ -66,8 +67,8 @@ def matrix(
     for name in names:
         if name not in LOSSES:
             raise InputError(f"--losses: {name!r} is none of {', '.join(LOSSES)}.")
-    if json_file is not None and not json_file.resolve().parent.is_dir():
-        raise InputError(f"cannot write {json_file}: there is no folder {json_file.parent}.")
+    if json_file is not None:
+        need_folder(json_file)
     seed = secrets.randbits(32) if seed is None else seed
     every = cases(names)
     random.Random(seed).shuffle(every)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lossmith.errors import InputError
+from lossmith.lab.output import need_folder
 
 
 @click.command()
@@ -47,8 +48,8 @@ def support(losses: str | None, modes: str | None, quick: bool, markdown: Path |
     partly = len(chosen_rows) * len(chosen_modes) < len(every) * len(MODES)
     if markdown is not None and (partly or quick):
         raise InputError("--markdown writes the whole table; leave out --losses, --modes, --quick.")
-    if markdown is not None and not markdown.resolve().parent.is_dir():
-        raise InputError(f"cannot write {markdown}: there is no folder {markdown.parent}.")
+    if markdown is not None:
+        need_folder(markdown)
     console = Console(width=None if sys.stdout.isatty() else 240)
     cells = []
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -15,7 +15,7 @@ from lossmith.lab.support.truth import MismatchError, batch, plain_run, run, sam
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """A fresh compiler, whose own warnings are not about the loss."""
     torch._dynamo.reset()
     with warnings.catch_warnings():
@@ -29,7 +29,7 @@ def compiled(row: Row, form: str) -> str:
     from torch._dynamo.testing import CompileCounterWithBackend
 
     backend = "inductor" if row.inductor else "aot_eager"
-    with _quiet():
+    with quiet():
         counter = CompileCounterWithBackend(backend)
         loss = row.make(form)
         fast = torch.compile(lambda a, b: loss(a, b), fullgraph=True, dynamic=True, backend=counter)
@@ -58,7 +58,7 @@ def exported(row: Row, form: str) -> None:
     """torch.export with a batch of any size: value and gradient of the exported program."""
     z, t = batch(row)
     rows = torch.export.Dim("rows", min=2)
-    with _quiet():
+    with quiet():
         loss: Any = row.make(form)
         program = torch.export.export(
             loss,

@@ -222,9 +222,10 @@ class Objective(Summand, nn.Module):
         number of batches. Added over ranks by lossmith.global_masses, it is what `masses=` takes.
         """
         found: dict[str, Any] = dict.fromkeys(self.names(), 0.0)
+        users = self.inputs()
         for given in batches:
             shares.check_batch(given)
-            inputs.refuse_unused(given, self.inputs())
+            inputs.refuse_unused(given, users)
             for name, mass in self._masses(given).items():
                 found[name] = found[name] + mass
         return found
