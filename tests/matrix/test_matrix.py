@@ -5,11 +5,15 @@ Repeat a draw with LOSSMITH_MATRIX_SEED=<the seed that a failure prints>.
 
 import os
 import random
+import re
 import secrets
+from pathlib import Path
 
 import pytest
 import torch
 
+from lossmith.lab.definition import loss as definition
+from lossmith.lab.definition.psi import MARGIN, PROBABILITY, Shape
 from lossmith.lab.matrix import draw as matrix_draw
 from lossmith.lab.matrix.command import sweep
 
@@ -45,16 +49,16 @@ def test_every_combination_is_in_the_matrix():
 
 
 def test_the_definition_imports_nothing_of_the_library():
-    with open(matrix_draw.definition.__file__, encoding="utf-8") as file:
-        assert "import lossmith" not in (text := file.read())
-    assert "from lossmith" not in text
+    files = sorted(Path(definition.__file__).parent.glob("*.py"))
+    assert len(files) == 4
+    for file in files:
+        for module in re.findall(r"^ *(?:from|import) (\S+)", file.read_text("utf-8"), re.M):
+            assert not module.startswith("lossmith") or module.startswith("lossmith.lab.definition")
 
 
 def test_a_wrong_answer_is_a_miss(monkeypatch):
-    right = matrix_draw.definition.PROBABILITY["poly1"]
-    monkeypatch.setitem(
-        matrix_draw.definition.PROBABILITY, "poly1", lambda u, r: right(u, r) * 1.001
-    )
+    right = PROBABILITY["poly1"]
+    monkeypatch.setitem(PROBABILITY, "poly1", lambda u, r: right(u, r) * 1.001)
     result = sweep(drawn(("poly1",))[:8], SEED, "reference", None)
     assert len(result["missed"]) >= 4  # a loss of 0, of rows all dropped, cannot tell
 
@@ -63,8 +67,8 @@ def test_parts_add_up_to_the_loss():
     for case in drawn()[:40]:
         made = matrix_draw.make(case, SEED)
         given = (case.link, case.formula, made.z.double(), made.target, made.options)
-        whole = matrix_draw.definition.loss(*given)
-        added = sum(matrix_draw.definition.parts(*given), torch.zeros(()))
+        whole = definition.loss(*given)
+        added = sum(definition.parts(*given), torch.zeros(()))
         torch.testing.assert_close(added.double(), whole, rtol=1e-12, atol=1e-14)
 
 
@@ -81,10 +85,8 @@ def test_a_small_error_of_a_gradient_is_a_miss_where_parts_cancel(monkeypatch):
     case = matrix_draw.Case(
         "brier", "soft", "none", "none", 0.0, "sum", "N,C", "contiguous", "float64"
     )
-    psi, kinks = matrix_draw.definition.MARGIN["brier"]
-    monkeypatch.setitem(
-        matrix_draw.definition.MARGIN, "brier", (lambda u: psi(u) * (1 + 1e-10), kinks)
-    )
+    psi = MARGIN["brier"].psi
+    monkeypatch.setitem(MARGIN, "brier", Shape(lambda u: psi(u) * (1 + 1e-10)))
     value, slope = matrix_draw.measure(case, 1, "reference")
     allowed = matrix_draw.TOLERANCE["float64"]
     assert value > allowed[0]

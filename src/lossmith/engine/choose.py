@@ -9,8 +9,13 @@ from torch.nn import Parameter
 
 from lossmith.engine.plan import Call
 
-_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_HALVES = (torch.bfloat16, torch.float16)
+_DTYPES = (torch.float32, torch.float64, *_HALVES)
 _TARGETS = (*_DTYPES, torch.int64, torch.int32, torch.bool, torch.uint8)
+# Kernels read halves into float32, so one that computes in float64 has no way to a half's bits.
+_PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
+    (torch.float64, half) for half in _HALVES
+}
 _PLAIN = (Tensor, Parameter)
 _MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
 _LEARNED = "a parameter is a tensor"
@@ -30,7 +35,7 @@ def why_not_cpu(call: Call) -> str | None:
         return "the prediction or target is a tensor subclass"
     if not prediction.is_cpu:
         return f"there is no kernel for the device {prediction.device.type!r} yet"
-    if prediction.dtype not in _DTYPES or target.dtype not in _TARGETS:
+    if (prediction.dtype, target.dtype) not in _PAIRS:
         return f"there is no kernel for {prediction.dtype} against {target.dtype}"
     if _transform() is not None:
         return "a torch.func transform is active"

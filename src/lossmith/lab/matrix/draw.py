@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from lossmith.face import catalogue, multiclass
-from lossmith.lab.matrix import definition as definition
+from lossmith.lab.definition import loss as definition
+from lossmith.lab.definition.psi import MARGIN, PROBABILITY
 
 LABELS = ("index", "one-hot", "soft")
 WEIGHTS = ("none", "sample", "class")
@@ -30,10 +31,10 @@ TOLERANCE = {
 }  # fmt: skip
 GAP = 0.02  # how far scores stay away from kinks and ties, where a slope is a convention
 LOSSES = (
-    *definition.PROBABILITY,
-    *definition.MARGIN,
-    *(f"CrammerSinger({m})" for m in definition.MARGIN),
-    *(f"OneVsRest({m})" for m in definition.MARGIN),
+    *PROBABILITY,
+    *MARGIN,
+    *(f"CrammerSinger({m})" for m in MARGIN),
+    *(f"OneVsRest({m})" for m in MARGIN),
 )
 
 
@@ -53,7 +54,7 @@ class Case:
 
     @property
     def link(self) -> str:
-        if self.loss in definition.PROBABILITY:
+        if self.loss in PROBABILITY:
             return "softmax"
         return {"C": "crammer_singer", "O": "one_vs_rest"}.get(self.loss[0], "margin")
 
@@ -130,7 +131,7 @@ def make(case: Case, seed: int) -> Made:
 def _binary(
     case: Case, rows: tuple[int, ...], dtype: torch.dtype, o: definition.Options, g: Any
 ) -> tuple[Tensor, Tensor]:
-    kinks = definition.MARGIN[case.formula][1]
+    kinks = MARGIN[case.formula].kinks()
     z = _scores(torch.Size(rows).numel(), 1, (*kinks, *(-k for k in kinks)), (), dtype, g)
     if case.weights == "class":
         o.alpha = 0.3
@@ -151,10 +152,10 @@ def _classes(
     kinks: tuple[float, ...] = ()
     apart: tuple[float, ...] = ()
     if case.link == "one_vs_rest":
-        kinks = definition.MARGIN[case.formula][1]
+        kinks = MARGIN[case.formula].kinks()
         kinks = (*kinks, *(-k for k in kinks))
     elif case.link == "crammer_singer":
-        apart = (0.0, *definition.MARGIN[case.formula][1])
+        apart = (0.0, *MARGIN[case.formula].kinks())
     z = _scores(count, classes, kinks, apart, dtype, g)
     label = torch.randint(0, classes, (count,), generator=g)
     hot = torch.nn.functional.one_hot(label, classes).bool()

@@ -12,55 +12,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lossmith.lab.matrix.definition import MARGIN, PROBABILITY
+from lossmith.lab.definition.psi import MARGIN, PROBABILITY, RESIDUAL
 
-Psi = Callable[[Tensor], Tensor]
 Each = Callable[[Tensor, Tensor], Tensor]  # (prediction, target) → one loss for each row
 
 
-def _huber(u: Tensor) -> Tensor:
-    return torch.where(u.abs() <= 1, u**2 / 2, u.abs() - 0.5)
-
-
-def _tukey(u: Tensor) -> Tensor:
-    c = 4.685
-    inside = c**2 / 6 * (1 - (1 - (u / c) ** 2) ** 3)
-    return torch.where(u.abs() <= c, inside, c**2 / 6)
-
-
-def _barron(u: Tensor) -> Tensor:  # alpha = 1, c = 1
-    return torch.sqrt(u**2 + 1) - 1
-
-
-# ψ of a residual with the library's defaults.
-RESIDUAL: dict[str, Psi] = {
-    "l1": lambda u: u.abs(),
-    "l2": lambda u: u**2,
-    "huber": _huber,
-    "smooth_l1": _huber,
-    "tukey_biweight": _tukey,
-    "pseudo_huber": _barron,
-    "log_cosh": lambda u: torch.log(torch.cosh(u)),
-    "cauchy": lambda u: 2.385**2 / 2 * torch.log1p((u / 2.385) ** 2),
-    "welsch": lambda u: 2.985**2 / 2 * (1 - torch.exp(-((u / 2.985) ** 2))),
-    "geman_mcclure": lambda u: u**2 / 2 / (1 + u**2),
-    "fair": lambda u: 1.4**2 * (u.abs() / 1.4 - torch.log1p(u.abs() / 1.4)),
-    "pinball": lambda u: 0.5 * u.abs(),
-    "expectile": lambda u: 0.5 * u**2,
-    "epsilon_insensitive": lambda u: (u.abs() - 0.1).clamp(min=0),
-    "squared_epsilon_insensitive": lambda u: (u.abs() - 0.1).clamp(min=0) ** 2,
-    "barron": _barron,
-}
-
-
-def residual(psi: Psi) -> Each:
+def residual(name: str) -> Each:
     """ψ(prediction - target)."""
+    psi = RESIDUAL[name].psi
     return lambda z, t: psi(z - t)
 
 
 def margin(name: str) -> Each:
     """ψ(±score), labels 0 and 1."""
-    psi = MARGIN[name][0]
+    psi = MARGIN[name].psi
     return lambda z, t: psi((2 * t - 1) * z)
 
 
@@ -83,14 +48,14 @@ def crammer_singer(name: str) -> Each:
 
     def each(z: Tensor, t: Tensor) -> Tensor:
         hot = _hot(z, t)
-        return MARGIN[name][0]((z * hot).sum(1) - (z - 1e9 * hot).amax(1))
+        return MARGIN[name].psi((z * hot).sum(1) - (z - 1e9 * hot).amax(1))
 
     return each
 
 
 def one_vs_rest(name: str) -> Each:
     """Σ ψ(±score)."""
-    return lambda z, t: MARGIN[name][0](z * (2.0 * _hot(z, t) - 1)).sum(1)
+    return lambda z, t: MARGIN[name].psi(z * (2.0 * _hot(z, t) - 1)).sum(1)
 
 
 def kl(z: Tensor, t: Tensor) -> Tensor:
@@ -117,4 +82,4 @@ def linear(weight: Tensor, bias: Tensor) -> Each:
 
 def adaptive(u: Tensor, t: Tensor) -> Tensor:
     """Barron's likelihood at alpha = 1 and c = 1, where Z = 2e·K₁(1)."""
-    return _barron(u - t) + math.log(2 * math.e * 0.6019072301972346)
+    return RESIDUAL["barron"].psi(u - t) + math.log(2 * math.e * 0.6019072301972346)

@@ -106,7 +106,7 @@ def _all() -> tuple[Row, ...]:
         Row(
             "an own loss",
             partial(own.Module),
-            plain.residual(lambda u: torch.log1p(u**2 / 0.49)),
+            lambda z, t: torch.log1p((z - t) ** 2 / 0.49),
             partial(_scores, kinks=()),
             own,
             learned="c",
@@ -133,7 +133,7 @@ def _catalogue(name: str) -> Row:
     where = tuple(float(k) for k in kinks(record, record.defaults))
     scale = record.scale.default if record.scale else 1.0
     draw = partial(_scores, kinks=where, labels=record.family == "margin", scale=scale)
-    each = plain.margin(name) if record.family == "margin" else plain.residual(plain.RESIDUAL[name])
+    each = plain.margin(name) if record.family == "margin" else plain.residual(name)
     return Row(name, function.Module, each, draw, **given)
 
 

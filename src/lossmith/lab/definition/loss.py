@@ -1,61 +1,27 @@
-"""What the options of a classification loss mean, written out once in plain float64 torch.
+"""What the options of a loss mean, written out once in plain float64 torch.
 
-It is the other side of `lossmith matrix`, and goes another road than the library on purpose: rows
-that are dropped are cut out before anything is computed, a softmax is exponentials over their
-sum, classes are summed one by one, and derivatives are torch's own. Nothing of the library is
-imported here.
+It is the other side of `lossmith matrix` and `lossmith fuzz`, and goes another road than the
+library on purpose: rows that are dropped are cut out before anything is computed, a softmax is
+exponentials over their sum, classes are summed one by one, and derivatives are torch's own.
+Nothing outside this folder is imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Psi = Callable[[Tensor], Tensor]
+from lossmith.lab.definition import divergence
+from lossmith.lab.definition.psi import MARGIN, PROBABILITY, RESIDUAL
 
-
-def _sigmoid(u: Tensor) -> Tensor:
-    return 1 / (1 + torch.exp(-u))
-
-
-def _log_loss(u: Tensor) -> Tensor:
-    return torch.logaddexp(torch.zeros_like(u), -u)
-
-
-# ψ of u = log p and rest = 1 - p, with the defaults of the library.
-PROBABILITY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cross_entropy": lambda u, rest: -u,
-    "focal": lambda u, rest: -u * rest**2,
-    "generalized_cross_entropy": lambda u, rest: -torch.expm1(0.7 * u) / 0.7,
-    "poly1": lambda u, rest: -u + rest,
-}
-# ψ of a margin, and the margins at which it has a kink or a step.
-MARGIN: dict[str, tuple[Psi, tuple[float, ...]]] = {
-    "zero_one": (lambda u: (u <= 0).to(u.dtype) + 0 * u, (0.0,)),
-    "hinge": (lambda u: (1 - u).clamp(min=0), (1.0,)),
-    "squared_hinge": (lambda u: (1 - u).clamp(min=0) ** 2, (1.0,)),
-    "smoothed_hinge": (
-        lambda u: (1 - u).clamp(min=0) ** 2 / 2 - (-u).clamp(min=0) ** 2 / 2,
-        (0.0, 1.0),
-    ),
-    "ramp": (lambda u: (1 - u).clamp(min=0, max=2), (-1.0, 1.0)),
-    "perceptron": (lambda u: (-u).clamp(min=0), (0.0,)),
-    "logistic": (_log_loss, ()),
-    "exponential": (lambda u: torch.exp(-u), ()),
-    "modified_huber": (
-        lambda u: (1 - u).clamp(min=0) ** 2 - (-1 - u).clamp(min=0) ** 2,
-        (-1.0, 1.0),
-    ),
-    "savage": (lambda u: _sigmoid(-2 * u) ** 2, ()),
-    "sigmoid_loss": (lambda u: _sigmoid(-u), ()),
-    "brier": (lambda u: _sigmoid(-u) ** 2, ()),
-    "binary_focal": (lambda u: _sigmoid(-u) ** 2 * _log_loss(u), ()),
-    "binary_cross_entropy": (_log_loss, ()),
-}
+# Links whose losses have one element each; the others have rows of classes on dimension 1.
+ELEMENTWISE = ("residual", "margin")
 
 
 @dataclass
@@ -70,11 +36,13 @@ class Options:
     ignore_index: int = -100
     signed: bool = False
     reduction: str = "mean"
+    # Of ψ: numbers, or tensors that broadcast over the elements (one for each class, of a row).
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def loss(link: str, formula: str, z: Tensor, target: Tensor, o: Options) -> Tensor:
-    """The loss: `link` is softmax, crammer_singer, one_vs_rest or margin."""
-    terms, reduce = _terms(link, formula, z, target, o)
+    """The loss: `link` is residual, margin, softmax, crammer_singer, one_vs_rest or divergence."""
+    terms, reduce, _ = _terms(link, formula, z, target, o)
     return reduce(sum(terms[1:], terms[0]))
 
 
@@ -83,27 +51,33 @@ def parts(link: str, formula: str, z: Tensor, target: Tensor, o: Options) -> lis
 
     Parts pull a score up and down; where they cancel, rounding is theirs, not their sum's.
     """
-    terms, reduce = _terms(link, formula, z, target, o)
+    terms, reduce, _ = _terms(link, formula, z, target, o)
     return [reduce(term) for term in terms]
+
+
+def mass(link: str, formula: str, z: Tensor, target: Tensor, o: Options) -> Tensor:
+    """What "mean" divides by: the sum of the weights of all that is kept."""
+    return _terms(link, formula, z, target, o)[2].sum()
 
 
 def _terms(
     link: str, formula: str, z: Tensor, target: Tensor, o: Options
-) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
-    """Terms of the rows that are kept, and the way from such rows to the loss."""
-    rows = z.shape if link == "margin" else z.shape[:1] + z.shape[2:]
+) -> tuple[list[Tensor], Callable[[Tensor], Tensor], Tensor]:
+    """Terms of the rows that are kept, the way from such rows to the loss, and their weights."""
+    rows = z.shape if link in ELEMENTWISE else z.shape[:1] + z.shape[2:]
     keep = torch.ones(rows, dtype=torch.bool)
     weight = torch.ones(rows, dtype=torch.float64)
     if o.mask is not None:
         keep = keep & o.mask.expand(rows)
     if o.weight is not None:
         weight = o.weight.double().expand(rows)
-    if link != "margin" and not target.is_floating_point():
+    if link not in ELEMENTWISE and not target.is_floating_point():
+        target = target.long()  # in a small type, 256 is 0 and -1 is 255
         keep = keep & (target != o.ignore_index)
     keep = keep & (weight != 0)
     w = weight[keep]
-    if link == "margin":
-        terms = _binary(MARGIN[formula][0], z[keep], target[keep].double(), o)
+    if link in ELEMENTWISE:
+        terms = _elements(link, formula, z[keep], target[keep].double(), o, keep)
     else:
         last = (*range(z.dim())[:1], *range(z.dim())[2:], 1)
         t = target[keep] if target.dim() == len(rows) else target.permute(last)[keep]
@@ -115,13 +89,30 @@ def _terms(
         total, mass = (w * each).sum(), w.sum()
         return total if o.reduction == "sum" or mass == 0 else total / mass
 
-    return terms, reduce
+    return terms, reduce, w
 
 
-def _binary(psi: Psi, z: Tensor, t: Tensor, o: Options) -> list[Tensor]:
+def _elements(
+    link: str, formula: str, z: Tensor, t: Tensor, o: Options, keep: Tensor
+) -> list[Tensor]:
+    own = {
+        name: value.expand(keep.shape)[keep] if isinstance(value, Tensor) else value
+        for name, value in o.parameters.items()
+    }
+    if link == "residual":
+        return [RESIDUAL[formula].psi(z - t, **own)]
+    psi = partial(MARGIN[formula].psi, **own)
     t = (t + 1) / 2 if o.signed else t
     positive, negative = (1.0, 1.0) if o.alpha is None else (o.alpha, 1 - o.alpha)
     return [positive * t * psi(z), negative * (1 - t) * psi(-z)]
+
+
+def _of_class(o: Options, k: int) -> dict[str, Any]:
+    """The parameters of ψ as class k has them."""
+    return {
+        name: value[k] if isinstance(value, Tensor) and value.dim() else value
+        for name, value in o.parameters.items()
+    }
 
 
 def _classes(
@@ -144,7 +135,10 @@ def _classes(
             keep * q + torch.where(a, spread, 0.0) for q, a in zip(label, allowed, strict=True)
         ]
     each = []
-    if link == "softmax":
+    if link == "divergence":
+        q, p = torch.softmax(z, 1), torch.stack(label, 1)
+        each.append(divergence.BY_NAME[formula](q, p, **o.parameters))
+    elif link == "softmax":
         share = label
         if isinstance(o.alpha, Tensor):
             share = [o.alpha[k].double() * label[k] for k in range(count)]
@@ -160,18 +154,19 @@ def _classes(
             rest = (before[k] + after[k]) / whole
             near = torch.log1p(-torch.where(rest < 0.5, rest, 0.0))
             far = torch.where(allowed[k], scores[k], 0.0) - top - torch.log(whole)
-            each.append(q * of_p(torch.where(rest < 0.5, near, far), rest))
+            log_p = torch.where(rest < 0.5, near, far)
+            each.append(q * of_p(log_p, rest, **_of_class(o, k)))
     elif link == "crammer_singer":
-        psi = MARGIN[formula][0]
+        psi = MARGIN[formula].psi
         for k in range(count):
             rival = torch.stack([s for j, s in enumerate(scores) if j != k]).amax(0)
             ahead = torch.where(allowed[k], scores[k], 0.0) - rival
-            each.append(torch.where(label[k] != 0, label[k] * psi(ahead), 0.0))
+            each.append(torch.where(label[k] != 0, label[k] * psi(ahead, **_of_class(o, k)), 0.0))
     else:
-        psi = MARGIN[formula][0]
-        for q, s, a in zip(label, scores, allowed, strict=True):
-            safe = torch.where(a, s, 0.0)
-            both = q * psi(safe), (1 - q) * psi(-safe)
+        psi = MARGIN[formula].psi
+        for k, (q, s, a) in enumerate(zip(label, scores, allowed, strict=True)):
+            safe, own = torch.where(a, s, 0.0), _of_class(o, k)
+            both = q * psi(safe, **own), (1 - q) * psi(-safe, **own)
             # A forbidden class is surely not this one.
             each += [torch.where(a, one, 0.0) for one in both]
     return each, w
