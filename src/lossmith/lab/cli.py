@@ -54,6 +54,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lossmith.lab.matrix.command:matrix",
         "Compare every combination of options with a plain definition and print the worst errors.",
     ),
+    "fuzz": (
+        "lossmith.lab.fuzz.command:fuzz",
+        "Draw inputs nobody thought of, and hold each answer against a plain definition.",
+    ),
     "support": (
         "lossmith.lab.support.command:support",
         "Try every loss in every mode of PyTorch and print what came of it.",
