@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lossmith.engine import looking
 from lossmith.errors import (
     DtypeError,
     InputError,
@@ -182,7 +183,7 @@ class CenterLoss(Summand, nn.Module):
         if weight is not None:
             keep = keep & (weight != 0)
         every = False
-        if _readable(target):
+        if looking.readable(target):
             self._look(labels, keep, weight)
             every = bool(keep.all())
         index = torch.where(keep, labels, 0).flatten()
@@ -364,14 +365,3 @@ def _residual(loss: Any) -> Loss | None:
             "list` shows the residual family."
         )
     return loss
-
-
-def _readable(target: Tensor) -> bool:
-    """Whether values may be looked at: not on a device, nor under a tracer or transform."""
-    return (
-        not torch.compiler.is_compiling()
-        and target.device.type == "cpu"
-        and type(target) is Tensor
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and not torch._C._len_torch_dispatch_stack()
-    )
