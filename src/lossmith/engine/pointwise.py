@@ -44,6 +44,8 @@ def pointwise(key: str) -> Any:
     """The operation of a registered expression: `.apply(u, *parameters)`."""
     if torch.compiler.is_compiling():
         _ready_for_tracers(key)
+        if orders := _orders():
+            return _Jet(key, orders)
         # By attribute: tracers guard on where they found a class, and look at a dict only once.
         return getattr(_TRACED, key)
     return _eager(key)
@@ -56,6 +58,7 @@ def _ready_for_tracers(key: str) -> bool:
     return True
 
 
+@constant_to_tracers  # SymPy is not for them
 def _partial(key: str, i: int) -> str:
     from lossmith.formula.calculus import derivative
 
@@ -162,6 +165,52 @@ def _for_tracers(key: str) -> Any:
     Psi.forward.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
     Psi.__name__ = Psi.__qualname__ = f"Psi[{key}]"
     return Psi
+
+
+@constant_to_tracers
+def _orders() -> int:
+    """How many derivatives may be taken where `torch.compile` traces transforms of torch.func.
+
+    Each of them takes one, and so may the backward of the compiled graph.
+    """
+    from torch._C._functorch import TransformType, get_interpreter_stack
+
+    taken = (TransformType.Grad, TransformType.Jvp)
+    found = sum(level.key() in taken for level in get_interpreter_stack() or ())
+    return found + 1 if found else 0
+
+
+class _Jet:
+    """The operation where a tracer meets a transform: together they know none of our own.
+
+    Taylor's polynomial at the point itself: ψ + d·(ψ' + d/2·(ψ'' + …)), where d = u - u is 0 and
+    has the slope 1. Its value is ψ's, and so are its derivatives up to that order, by whatever
+    means they are taken. Where u is infinite it is NaN.
+    """
+
+    def __init__(self, key: str, orders: int) -> None:
+        self.key, self.orders = key, orders
+
+    def apply(self, *inputs: Any) -> Tensor:
+        point = [a.detach() if isinstance(a, Tensor) else a for a in inputs]
+        away = [a - b if isinstance(a, Tensor) else None for a, b in zip(inputs, point, strict=True)]
+        return self._taylor(self.key, 1, point, away)
+
+    def _taylor(self, key: str, order: int, point: list[Any], away: list[Any]) -> Tensor:
+        value: Tensor = getattr(_TRACED, _ready_program(key))(*point)[0]
+        if order > self.orders:
+            return value
+        for i, d in enumerate(away):
+            if d is not None:
+                value = value + d / order * self._taylor(_partial(key, i), order + 1, point, away)
+        return value
+
+
+@constant_to_tracers
+def _ready_program(key: str) -> str:
+    name = f"program of {key}"
+    setattr(_TRACED, name, run_text(key))
+    return name
 
 
 def _own(value: Tensor, u: Tensor) -> Tensor:
