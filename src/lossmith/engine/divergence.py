@@ -14,13 +14,9 @@ from torch import Tensor
 
 from lossmith.engine import looking
 from lossmith.engine.labels import tolerance
+from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.plan import Reduction
-from lossmith.engine.pointwise import (
-    _ready_for_tracers,
-    constant_to_tracers,
-    pointwise,
-    register,
-)
+from lossmith.engine.pointwise import _ready_for_tracers, pointwise, register
 from lossmith.engine.reduction import reduced, summed
 from lossmith.engine.reference import compute_dtype, registered
 from lossmith.errors import InputError, LabelError

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+T = TypeVar("T")
 PLAIN = (Tensor, Parameter)
 # What `autograd.grad(is_grads_batched=True)` makes, and with it `jacobian(vectorize=True)`: many
 # tensors that pass for one, by a `vmap` older than torch.func and unknown to it.
 is_batch = torch._C._functorch.is_legacy_batchedtensor
+
+
+def constant_to_tracers(function: Callable[..., T]) -> Callable[..., T]:
+    """While `torch.compile` traces: run this function and take its result as given.
+
+    What `torch.compiler.assume_constant_result` does, without importing the compiler (a second).
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def recorded() -> bool:
@@ -17,6 +30,7 @@ def recorded() -> bool:
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
+@constant_to_tracers
 def transformed() -> bool:
     """Whether a transform of torch.func is active."""
     return torch._C._functorch.peek_interpreter_stack() is not None

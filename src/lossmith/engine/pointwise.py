@@ -9,29 +9,20 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.torch_math import NAMESPACE
+from lossmith.errors import FormulaError, UnsupportedError
 
 Expr = Any
-T = TypeVar("T")
 _EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
 _TRACED = SimpleNamespace()
-
-
-def constant_to_tracers(function: Callable[..., T]) -> Callable[..., T]:
-    """While `torch.compile` traces: run this function and take its result as given.
-
-    What `torch.compiler.assume_constant_result` does, without importing the compiler (a second).
-    """
-    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
-    return function
 
 
 def register(key: str, expression: Expr, arguments: tuple[str, ...]) -> str:
@@ -58,7 +49,6 @@ def _ready_for_tracers(key: str) -> bool:
     return True
 
 
-@constant_to_tracers  # SymPy is not for them
 def _partial(key: str, i: int) -> str:
     from lossmith.formula.calculus import derivative
 
@@ -193,7 +183,9 @@ class _Jet:
 
     def apply(self, *inputs: Any) -> Tensor:
         point = [a.detach() if isinstance(a, Tensor) else a for a in inputs]
-        away = [a - b if isinstance(a, Tensor) else None for a, b in zip(inputs, point, strict=True)]
+        away = [
+            a - b if isinstance(a, Tensor) else None for a, b in zip(inputs, point, strict=True)
+        ]
         return self._taylor(self.key, 1, point, away)
 
     def _taylor(self, key: str, order: int, point: list[Any], away: list[Any]) -> Tensor:
@@ -202,8 +194,21 @@ class _Jet:
             return value
         for i, d in enumerate(away):
             if d is not None:
-                value = value + d / order * self._taylor(_partial(key, i), order + 1, point, away)
+                value = value + d / order * self._taylor(_next(key, i), order + 1, point, away)
         return value
+
+
+@constant_to_tracers
+def _next(key: str, i: int) -> str:
+    try:
+        return _partial(key, i)
+    except FormulaError as error:
+        name = _EXPRESSIONS[key][1][i]
+        raise UnsupportedError(
+            f"torch.compile over torch.func needs derivatives of every order in {name}, which is a "
+            f"tensor here, and there is one that cannot be derived. Give {name} as a number, or "
+            "leave out torch.compile."
+        ) from error
 
 
 @constant_to_tracers

@@ -28,6 +28,11 @@ from lossmith.risk.ranks import Group
 from lossmith.risk.unmoved import Unmoved
 
 _NAME = "CenterLoss"
+_TRANSFORMED = (
+    f'{_NAME}: update="paper" moves the centres at each call in training mode, and a torch.func '
+    "transform cannot move what comes from outside of it. Call loss.eval() for the transform, or "
+    'use update="gradient".'
+)
 _HALVES = (torch.float16, torch.bfloat16)
 _NOTHING = -0.0  # x + (-0.0) is x to the last bit for every x, which +0.0 does not do for -0.0
 
@@ -204,16 +209,14 @@ class CenterLoss(Summand, nn.Module):
         if self.training and self.update == "paper":
             weighted = weight is not None
             amount = torch.where(keep, weight.detach(), 0.0) if weight is not None else keep
+            if torch.compiler.is_compiling():
+                _not_transformed()
             try:
                 self._move(features.detach(), index, amount.flatten(), own.detach(), weighted)
             except RuntimeError as error:
-                if torch._C._functorch.peek_interpreter_stack() is None:
+                if not looking.transformed():
                     raise
-                raise UnsupportedError(
-                    f'{_NAME}: update="paper" moves the centres at each call in training mode, and '
-                    "a torch.func transform cannot move what comes from outside of it. Call "
-                    'loss.eval() for the transform, or use update="gradient".'
-                ) from error
+                raise UnsupportedError(_TRANSFORMED) from error
         return result
 
     def _halved(self, value: Tensor) -> Tensor:
@@ -365,3 +368,9 @@ def _residual(loss: Any) -> Loss | None:
             "list` shows the residual family."
         )
     return loss
+
+
+@looking.constant_to_tracers  # whose user sees what is raised here as it is
+def _not_transformed() -> None:
+    if looking.transformed():
+        raise UnsupportedError(_TRANSFORMED)
