@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.nn import Parameter
 
+from lossmith.engine.looking import PLAIN
 from lossmith.engine.plan import Call
 
 _HALVES = (torch.bfloat16, torch.float16)
@@ -16,10 +16,10 @@ _TARGETS = (*_DTYPES, torch.int64, torch.int32, torch.bool, torch.uint8)
 _PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
     (torch.float64, half) for half in _HALVES
 }
-_PLAIN = (Tensor, Parameter)
 _MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
+_OPTIONAL = ("weight", "mask", "class_weight")
 _LEARNED = "a parameter is a tensor"
-_transform = torch._C._functorch.peek_interpreter_stack
+_transform, _tracing = torch._C._functorch.peek_interpreter_stack, torch._C._get_tracing_state
 _dispatch_modes, _function_modes = (
     torch._C._len_torch_dispatch_stack,
     torch._C._len_torch_function_stack,
@@ -31,7 +31,7 @@ def why_not_cpu(call: Call) -> str | None:
     prediction, target = call.prediction, call.target
     if torch.compiler.is_compiling():
         return "torch.compile traces plain operations and fuses them itself"
-    if type(prediction) not in _PLAIN or type(target) not in _PLAIN:
+    if type(prediction) not in PLAIN or type(target) not in PLAIN:
         return "the prediction or target is a tensor subclass"
     if not prediction.is_cpu:
         return f"there is no kernel for the device {prediction.device.type!r} yet"
@@ -43,12 +43,18 @@ def why_not_cpu(call: Call) -> str | None:
         return "forward-mode differentiation is active"
     if _dispatch_modes() or _function_modes():
         return "a dispatch mode is active"
+    if _tracing() is not None:
+        return "torch.jit.trace records plain operations"
     if target.requires_grad:
         return "the target requires a gradient"
-    if call.weight is not None and call.weight.requires_grad:
-        return "the weight requires a gradient"
-    if call.class_weight is not None and call.class_weight.requires_grad:
-        return "the class weight requires a gradient"
+    for name in _OPTIONAL:
+        option = getattr(call, name)
+        if option is None:
+            continue
+        if type(option) not in PLAIN:
+            return f"the {name} is a tensor subclass"
+        if option.requires_grad:
+            return f"the {name} requires a gradient"
     for p in call.parameters:
         if isinstance(p, Tensor):
             return f"{_LEARNED}: it may be learned or vary by element"

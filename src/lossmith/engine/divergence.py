@@ -12,14 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lossmith.engine import looking
 from lossmith.engine.labels import tolerance
+from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.plan import Reduction
-from lossmith.engine.pointwise import (
-    _ready_for_tracers,
-    constant_to_tracers,
-    pointwise,
-    register,
-)
+from lossmith.engine.pointwise import _ready_for_tracers, pointwise, register
 from lossmith.engine.reduction import reduced, summed
 from lossmith.engine.reference import compute_dtype, registered
 from lossmith.errors import InputError, LabelError
@@ -141,12 +138,7 @@ _at_zero: dict[str, tuple[float, float]] = {}
 
 def _check_values(pair: Pair, z: Tensor, target: Tensor) -> None:
     """Values are looked at where that costs nothing: plain tensors on the CPU, no tracer."""
-    if (
-        torch.compiler.is_compiling()
-        or not (z.is_cpu and target.is_cpu)
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._len_torch_dispatch_stack()
-    ):
+    if not looking.readable(z, target):
         return
     name = pair.loss.name
     if pair.target_logits is None:

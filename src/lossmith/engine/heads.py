@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.amp import is_autocast_available
 from torch.autograd import forward_ad
-from torch.nn import Parameter
 
 from lossmith.engine.labels import tolerance
+from lossmith.engine.looking import PLAIN
 from lossmith.engine.plan import Call
 
 # A block's logits: large enough that its matrix products run at full speed, and few enough that
@@ -57,7 +57,7 @@ def why_dense(head: Head) -> str | None:
     if torch.compiler.is_compiling():
         return "torch.compile traces plain operations"
     for t in (head.features, head.weight, head.bias, head.call.target):
-        if t is not None and type(t) not in (Tensor, Parameter):
+        if t is not None and type(t) not in PLAIN:
             return "an argument is a tensor subclass"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "a torch.func transform is active"
@@ -65,6 +65,8 @@ def why_dense(head: Head) -> str | None:
         return "forward-mode differentiation is active"
     if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
         return "a dispatch mode is active"
+    if torch._C._get_tracing_state() is not None:
+        return "torch.jit.trace records plain operations"
     call = head.call
     for t in (call.weight, call.class_weight, call.alpha, *call.parameters):
         if isinstance(t, Tensor) and t.requires_grad:

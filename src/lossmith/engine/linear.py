@@ -267,7 +267,7 @@ class _Reduced(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, _: Any) -> Any:
         head = _restore(ctx)
-        if not run._plain_backward():
+        if not run._plain_backward(upstream):
             return *_differentiable(head, ctx.wanted, upstream, ctx.share), None, None
         gradients, ctx.gradients = ctx.gradients, None
         step = upstream.item() if upstream.device.type == "cpu" else upstream
@@ -292,7 +292,7 @@ class _Values(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         head = _restore(ctx)
-        if not run._plain_backward():
+        if not run._plain_backward(upstream):
             return *_differentiable(head, ctx.wanted, upstream, None), None
         gradients = _sweep(head, "gradient", 1.0, ctx.wanted, upstream).gradients
         return *_scaled(head, gradients, 1.0), None
@@ -301,11 +301,12 @@ class _Values(torch.autograd.Function):
 def _differentiable(
     head: Head, wanted: tuple[bool, ...], upstream: Tensor, share: Any
 ) -> list[Tensor | None]:
-    """The gradients as a graph, to any order: dense, by the reference engine."""
+    """The gradients, dense, by the reference engine: as a graph, to any order, where wanted."""
+    graph = torch.is_grad_enabled()
     given = (head.features, head.weight, head.bias)
     inputs = [t for t, want in zip(given, wanted, strict=True) if want and t is not None]
     with torch.enable_grad():
         losses, _ = reference.losses(with_tensors(head.call, prediction=dense_logits(head)))
         out = losses if share is None else losses.sum() * share
-        found = iter(torch.autograd.grad(out, inputs, upstream, create_graph=True))
+        found = iter(torch.autograd.grad(out, inputs, upstream, create_graph=graph))
     return [next(found) if want else None for want in wanted]

@@ -9,29 +9,20 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.torch_math import NAMESPACE
+from lossmith.errors import FormulaError, UnsupportedError
 
 Expr = Any
-T = TypeVar("T")
 _EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
 _TRACED = SimpleNamespace()
-
-
-def constant_to_tracers(function: Callable[..., T]) -> Callable[..., T]:
-    """While `torch.compile` traces: run this function and take its result as given.
-
-    What `torch.compiler.assume_constant_result` does, without importing the compiler (a second).
-    """
-    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
-    return function
 
 
 def register(key: str, expression: Expr, arguments: tuple[str, ...]) -> str:
@@ -44,6 +35,8 @@ def pointwise(key: str) -> Any:
     """The operation of a registered expression: `.apply(u, *parameters)`."""
     if torch.compiler.is_compiling():
         _ready_for_tracers(key)
+        if orders := _orders():
+            return _Jet(key, orders)
         # By attribute: tracers guard on where they found a class, and look at a dict only once.
         return getattr(_TRACED, key)
     return _eager(key)
@@ -162,6 +155,67 @@ def _for_tracers(key: str) -> Any:
     Psi.forward.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
     Psi.__name__ = Psi.__qualname__ = f"Psi[{key}]"
     return Psi
+
+
+@constant_to_tracers
+def _orders() -> int:
+    """How many derivatives may be taken where `torch.compile` traces transforms of torch.func.
+
+    Each of them takes one, and so may the backward of the compiled graph.
+    """
+    from torch._C._functorch import TransformType, get_interpreter_stack
+
+    taken = (TransformType.Grad, TransformType.Jvp)
+    found = sum(level.key() in taken for level in get_interpreter_stack() or ())
+    return found + 1 if found else 0
+
+
+class _Jet:
+    """The operation where a tracer meets a transform: together they know none of our own.
+
+    Taylor's polynomial at the point itself: ψ + d·(ψ' + d/2·(ψ'' + …)), where d = u - u is 0 and
+    has the slope 1. Its value is ψ's, and so are its derivatives up to that order, by whatever
+    means they are taken. Where u is infinite it is NaN.
+    """
+
+    def __init__(self, key: str, orders: int) -> None:
+        self.key, self.orders = key, orders
+
+    def apply(self, *inputs: Any) -> Tensor:
+        point = [a.detach() if isinstance(a, Tensor) else a for a in inputs]
+        away = [
+            a - b if isinstance(a, Tensor) else None for a, b in zip(inputs, point, strict=True)
+        ]
+        return self._taylor(self.key, 1, point, away)
+
+    def _taylor(self, key: str, order: int, point: list[Any], away: list[Any]) -> Tensor:
+        value: Tensor = getattr(_TRACED, _ready_program(key))(*point)[0]
+        if order > self.orders:
+            return value
+        for i, d in enumerate(away):
+            if d is not None:
+                value = value + d / order * self._taylor(_next(key, i), order + 1, point, away)
+        return value
+
+
+@constant_to_tracers
+def _next(key: str, i: int) -> str:
+    try:
+        return _partial(key, i)
+    except FormulaError as error:
+        name = _EXPRESSIONS[key][1][i]
+        raise UnsupportedError(
+            f"torch.compile over torch.func needs derivatives of every order in {name}, which is a "
+            f"tensor here, and there is one that cannot be derived. Give {name} as a number, or "
+            "leave out torch.compile."
+        ) from error
+
+
+@constant_to_tracers
+def _ready_program(key: str) -> str:
+    name = f"program of {key}"
+    setattr(_TRACED, name, run_text(key))
+    return name
 
 
 def _own(value: Tensor, u: Tensor) -> Tensor:

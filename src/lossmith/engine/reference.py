@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.plan import Call
-from lossmith.engine.pointwise import constant_to_tracers, partials, pointwise, register
+from lossmith.engine.pointwise import partials, pointwise, register
 from lossmith.link import chain
 from lossmith.link.links import FORMULAS, through_margin
 

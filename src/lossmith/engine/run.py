@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.engine import labels, reference
+from lossmith.engine import labels, looking, reference
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
 from lossmith.engine.plan import Call, Reduction
@@ -40,13 +40,7 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
 
 
 def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
-    if (
-        not torch.compiler.is_compiling()
-        and type(call.target) is Tensor
-        and call.target.device.type == "cpu"
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and not torch._C._len_torch_dispatch_stack()
-    ):
+    if looking.readable(call.target) and not looking.is_batch(call.prediction):
         bad = labels.refused(call)  # on other devices this would wait for the device
         if bad is not None and bad.any():
             raise LabelError(labels.describe(call, int(bad.sum())))
@@ -113,9 +107,14 @@ def _restore(ctx: Any) -> Call:
     return call
 
 
-def _plain_backward() -> bool:
-    """Neither a differentiable backward nor a transform of it."""
-    return not torch.is_grad_enabled() and torch._C._functorch.peek_interpreter_stack() is None
+def _plain_backward(upstream: Tensor) -> bool:
+    """Neither a differentiable backward, nor a transform of it, nor many of them at once."""
+    return (
+        not torch.is_grad_enabled()
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and type(upstream) is Tensor
+        and not looking.is_batch(upstream)
+    )
 
 
 class _Reduced(torch.autograd.Function):
@@ -143,7 +142,7 @@ class _Reduced(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        if not _plain_backward():
+        if not _plain_backward(upstream):
             return _differentiable(ctx, upstream, reduced=True), None, None, None
         step = ctx.remaining * upstream.item()
         gradient, ctx.gradient = ctx.gradient, None
@@ -169,7 +168,7 @@ class _Values(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        if not _plain_backward():
+        if not _plain_backward(upstream):
             return _differentiable(ctx, upstream, reduced=False), None
         call = _restore(ctx)
         result = launch.run(call, "gradient", _slope_scale(call), upstream)
@@ -183,10 +182,10 @@ def _values(call: Call) -> Tensor:
 
 
 def _differentiable(ctx: Any, upstream: Tensor, *, reduced: bool) -> Tensor:
-    """The gradient as a graph, to any order, from the reference engine."""
-    call = _restore(ctx)
+    """The gradient from the reference engine: as a graph, to any order, where one is wanted."""
+    call, graph = _restore(ctx), torch.is_grad_enabled()
     with torch.enable_grad():
         losses, _ = reference.losses(call)
         out = losses.sum() * ctx.share if reduced else losses
-        (gradient,) = torch.autograd.grad(out, call.prediction, upstream, create_graph=True)
+        (gradient,) = torch.autograd.grad(out, call.prediction, upstream, create_graph=graph)
     return gradient

@@ -11,27 +11,15 @@ import weakref
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from lossmith.engine.labels import tolerance
+from lossmith.engine.looking import readable
 from lossmith.errors import ParameterError
 from lossmith.formula.record import Parameter as Specification
 
 _ROWS = 32  # as many as are looked at
 _seen: dict[tuple[int, str], tuple[weakref.ref[Tensor], int]] = {}
 _calls: dict[str, int] = {}
-_transform = torch._C._functorch.peek_interpreter_stack
-
-
-def readable(value: Tensor) -> bool:
-    """Whether reading numbers costs no wait and breaks no tracer."""
-    return (
-        not torch.compiler.is_compiling()
-        and type(value) in (Tensor, Parameter)
-        and value.is_cpu
-        and _transform() is None
-        and not torch._C._len_torch_dispatch_stack()
-    )
 
 
 def non_negative(name: str, argument: str, value: Tensor) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lossmith.engine import looking
 from lossmith.errors import (
     DtypeError,
     InputError,
@@ -27,6 +28,11 @@ from lossmith.risk.ranks import Group
 from lossmith.risk.unmoved import Unmoved
 
 _NAME = "CenterLoss"
+_TRANSFORMED = (
+    f'{_NAME}: update="paper" moves the centres at each call in training mode, and a torch.func '
+    "transform cannot move what comes from outside of it. Call loss.eval() for the transform, or "
+    'use update="gradient".'
+)
 _HALVES = (torch.float16, torch.bfloat16)
 _NOTHING = -0.0  # x + (-0.0) is x to the last bit for every x, which +0.0 does not do for -0.0
 
@@ -182,7 +188,7 @@ class CenterLoss(Summand, nn.Module):
         if weight is not None:
             keep = keep & (weight != 0)
         every = False
-        if _readable(target):
+        if looking.readable(target):
             self._look(labels, keep, weight)
             every = bool(keep.all())
         index = torch.where(keep, labels, 0).flatten()
@@ -203,16 +209,14 @@ class CenterLoss(Summand, nn.Module):
         if self.training and self.update == "paper":
             weighted = weight is not None
             amount = torch.where(keep, weight.detach(), 0.0) if weight is not None else keep
+            if torch.compiler.is_compiling():
+                _not_transformed()
             try:
                 self._move(features.detach(), index, amount.flatten(), own.detach(), weighted)
             except RuntimeError as error:
-                if torch._C._functorch.peek_interpreter_stack() is None:
+                if not looking.transformed():
                     raise
-                raise UnsupportedError(
-                    f'{_NAME}: update="paper" moves the centres at each call in training mode, and '
-                    "a torch.func transform cannot move what comes from outside of it. Call "
-                    'loss.eval() for the transform, or use update="gradient".'
-                ) from error
+                raise UnsupportedError(_TRANSFORMED) from error
         return result
 
     def _halved(self, value: Tensor) -> Tensor:
@@ -366,12 +370,7 @@ def _residual(loss: Any) -> Loss | None:
     return loss
 
 
-def _readable(target: Tensor) -> bool:
-    """Whether values may be looked at: not on a device, nor under a tracer or transform."""
-    return (
-        not torch.compiler.is_compiling()
-        and target.device.type == "cpu"
-        and type(target) is Tensor
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and not torch._C._len_torch_dispatch_stack()
-    )
+@looking.constant_to_tracers  # whose user sees what is raised here as it is
+def _not_transformed() -> None:
+    if looking.transformed():
+        raise UnsupportedError(_TRANSFORMED)

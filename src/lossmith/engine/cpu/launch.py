@@ -15,7 +15,7 @@ from lossmith.engine.cpu import elementwise, machine, panels, source
 from lossmith.engine.cpu.memory import fresh, scratch
 from lossmith.engine.cpu.threads import share
 from lossmith.engine.plan import Call, Output, Plan, fix
-from lossmith.errors import LabelError
+from lossmith.errors import InputError, LabelError
 
 _KERNELS: dict[Any, Any] = {}
 _LARGE = 8 << 20  # bytes
@@ -82,9 +82,9 @@ def run(call: Call, output: Output, factor: float, upstream: Tensor | None = Non
     """
     if call.loss.classes:
         return _rows(call, output, factor, upstream)
-    prediction, target = call.prediction.contiguous(), call.target.contiguous()
+    prediction, target = _plain(call.prediction), _plain(call.target)
     count = prediction.numel()
-    keep_alive, arguments, gradient, values = _pointers(
+    alive, arguments, gradient, values = _pointers(
         call, output, upstream, prediction, target, prediction.shape
     )
     blocks = -(-count // elementwise.BLOCK)
@@ -97,8 +97,8 @@ def run(call: Call, output: Output, factor: float, upstream: Tensor | None = Non
     stream = gradient is not None and _streams(gradient)
     kernel = _kernel(call, output, fixed, True, False, stream)
     if blocks:
-        _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK)
-    del keep_alive
+        held = (alive, partial)
+        _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK, held)
     return _collect(call, partial, blocks, gradient, values)
 
 
@@ -114,15 +114,15 @@ def _pointers(
     dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
     alive = [prediction, target]
     if call.weight is not None:
-        alive.append(call.weight.to(dtype).expand(rows).contiguous())
+        alive.append(_plain(call.weight.to(dtype).expand(rows)))
     if call.mask is not None:
-        alive.append(call.mask.expand(rows).contiguous())
+        alive.append(_plain(call.mask.expand(rows)))
     if call.class_weight is not None:
-        alive.append(call.class_weight.to(dtype).contiguous())
+        alive.append(_plain(call.class_weight.to(dtype)))
     if call.loss.classes and call.alpha is not None:
-        alive.append(call.alpha.to(dtype).contiguous())
+        alive.append(_plain(call.alpha.to(dtype)))
     if upstream is not None:
-        alive.append(upstream.to(dtype).contiguous())
+        alive.append(_plain(upstream.to(dtype)))
     gradient = values = None
     if "gradient" in output:
         gradient = fresh(prediction.shape, prediction.dtype)
@@ -130,11 +130,34 @@ def _pointers(
     if output == "values":
         values = fresh(rows, dtype)
         alive.append(values)
-    return alive, [t.data_ptr() for t in alive], gradient, values
+    pointers = [t.data_ptr() for t in alive]
+    if 0 in pointers:
+        pointers = _filled(call, alive)
+    return alive, pointers, gradient, values
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The same numbers, in the order and with the signs in which a kernel reads them."""
+    return tensor.resolve_neg().contiguous()
+
+
+def _filled(call: Call, alive: list[Tensor]) -> list[int]:
+    """Pointers, some of which led nowhere: no numbers, zeros without memory, or memory let go."""
+    for k, tensor in enumerate(alive):
+        if tensor.data_ptr() or not tensor.numel():
+            continue
+        if not tensor._is_zerotensor():
+            raise InputError(
+                f"{call.loss.name}: a tensor of shape {tuple(tensor.shape)} and {tensor.dtype} has "
+                "no memory: its storage was freed, as by untyped_storage().resize_(0). Compute the "
+                "loss, and its gradient, while its arguments are there."
+            )
+        alive[k] = tensor.clone()
+    return [t.data_ptr() for t in alive]
 
 
 def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
-    prediction, target = call.prediction.contiguous(), call.target.contiguous()
+    prediction, target = _plain(call.prediction), _plain(call.target)
     shape = prediction.shape
     classes = shape[1]
     rows_shape = shape[:1] + shape[2:]
@@ -144,7 +167,7 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     panel = classes < _NARROW and call.loss.kind == "softmax" and call.hard and not smoothing
     block_rows = 4 * panels.LANES if panel else max(1, min(64, 16384 // classes))
     blocks = -(-rows // block_rows)
-    keep_alive, arguments, gradient, values = _pointers(
+    alive, arguments, gradient, values = _pointers(
         call, output, upstream, prediction, target, rows_shape
     )
     partial, address = _sums(blocks)
@@ -154,15 +177,17 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     width = 8 if prediction.dtype == torch.float64 else 4
     kernel = _kernel(call, output, fixed, inner == 1, panel, False)
 
-    def run_blocks(first: int, last: int) -> None:
+    # The function keeps the memory that the kernel touches, and its frame the room to work in.
+    def run_blocks(first: int, last: int, held: Any = (alive, partial)) -> None:
         room: tuple[int, ...]
         if panel:
             lanes = panels.LANES
-            places = scratch(lanes * (2 * 8 + (classes + 7) * width))
+            _memory, places = scratch(lanes * (2 * 8 + (classes + 7) * width))
             start = places + 2 * 8 * lanes
             room = (start + 7 * lanes * width, start, places, lanes)
         else:
-            room = (scratch(2 * classes * width),)
+            _memory, row = scratch(2 * classes * width)
+            room = (row,)
         kernel(
             machine.UNUSED, machine.UNUSED, first, last, rows, classes, inner, block_rows,
             call.ignore_index, *arguments, *room, *tail,
@@ -173,7 +198,6 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
         run_blocks(0, blocks)
     else:
         share(run_blocks, blocks, grain)
-    del keep_alive
     return _collect(call, partial, blocks, gradient, values)
 
 
@@ -195,11 +219,16 @@ def _sums(blocks: int) -> tuple[Any, int]:
     return many, many.ctypes.data
 
 
-def _share(kernel: Any, arguments: tuple[Any, ...], blocks: int, grain: int) -> None:
+def _share(kernel: Any, arguments: tuple[Any, ...], blocks: int, grain: int, held: Any) -> None:
+    """Run a kernel over all blocks; `held` is the memory that its pointers lead to."""
     if blocks <= grain:
         kernel(machine.UNUSED, machine.UNUSED, 0, blocks, *arguments)
         return
-    share(lambda a, b: kernel(machine.UNUSED, machine.UNUSED, a, b, *arguments), blocks, grain)
+
+    def run_blocks(first: int, last: int, held: Any = held) -> None:
+        kernel(machine.UNUSED, machine.UNUSED, first, last, *arguments)
+
+    share(run_blocks, blocks, grain)
 
 
 def _collect(

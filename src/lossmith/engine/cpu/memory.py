@@ -13,7 +13,6 @@ import math
 import os
 import sys
 import threading
-import weakref
 from functools import cache
 from typing import Any
 
@@ -28,26 +27,49 @@ _MADV_HUGEPAGE = 14
 
 
 class _Block:
-    """Memory that is either lent to one tensor or waits in `_waiting`."""
+    """Memory that a tensor has, or had: nobody knows of it but `_waiting` when it is `alone`.
+
+    It is a storage as torch makes it, and not only memory, because whoever has the tensor may do
+    with its storage what may be done with any other: resize it, share it with other processes.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.memory = torch.empty(size, dtype=torch.uint8)  # aligned to 64 bytes
+        # Without a tensor of its own; aligned to 64 bytes.
+        self.storage = torch.empty(size, dtype=torch.uint8, device="cpu").untyped_storage()
+        self.owners = _owners(self.storage)
         advise = _madvise()
         if advise is not None:
-            start = self.memory.data_ptr()
+            start = self.storage.data_ptr()
             low, high = -(-start // _HUGE) * _HUGE, (start + size) // _HUGE * _HUGE
             advise(low, high - low, _MADV_HUGEPAGE)  # advice: a refusal changes nothing
 
-    def lend(self, size: int, dtype: torch.dtype) -> Tensor:
-        """A flat tensor over the first bytes; the block waits again when nothing uses them."""
-        view = self.memory.numpy()[:size]  # an object of this loan: the tensor's storage holds it
-        weakref.finalize(view, _give_back, self).atexit = False
-        return torch.frombuffer(view, dtype=dtype)
+    def lend(self, shape: Any, dtype: torch.dtype) -> Tensor:
+        """A tensor over the first bytes; when it is gone, the block serves again."""
+        tensor = torch.empty(0, dtype=dtype, device="cpu")
+        tensor.set_(self.storage, 0, shape)  # type: ignore[call-overload]  # strides: contiguous
+        _remember(self)
+        return tensor
+
+    @property
+    def alone(self) -> bool:
+        """Whether neither a view, an alias (as `.grad` is one) nor an array uses the memory."""
+        return _owners(self.storage) == self.owners
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was done to the storage that its next tensor would notice."""
+        storage = self.storage
+        return storage.nbytes() == self.size and storage.resizable() and not storage.is_shared()
 
 
-# Oldest first. A tensor may die in any thread, or while this list is looked at, so only single
-# operations on it are used, which Python's lock keeps whole.
+def _owners(storage: Any) -> int:
+    return torch._C._storage_Use_Count(storage._cdata)
+
+
+# Blocks that wait, or will when their tensor is gone; oldest first. A tensor may die in any thread,
+# and another thread look at this list; only single operations on it are used, which Python's lock
+# keeps whole.
 _waiting: list[_Block] = []
 
 
@@ -55,25 +77,27 @@ def fresh(shape: Any, dtype: torch.dtype) -> Tensor:
     """An uninitialised contiguous tensor."""
     size = math.prod(shape) * dtype.itemsize
     if size < _LARGE:
-        return torch.empty(shape, dtype=dtype)
-    flat = (_taken(size) or _Block(size)).lend(size, dtype)
-    whole = torch.empty(0, dtype=dtype)  # a tensor of its own, which a view would not be
-    return whole.set_(flat.untyped_storage()).resize_(shape)
+        return torch.empty(shape, dtype=dtype, device="cpu")  # whatever the default device is
+    return (_taken(size) or _Block(size)).lend(shape, dtype)
 
 
 def _taken(size: int) -> _Block | None:
     """A waiting block that fits, without wasting more than half of it; the last, as the warmest."""
     for block in reversed(tuple(_waiting)):
-        if size <= block.size <= 2 * size:
-            try:
-                _waiting.remove(block)
-            except ValueError:  # another thread was quicker
-                continue
+        if not (size <= block.size <= 2 * size and block.alone):
+            continue
+        try:
+            _waiting.remove(block)
+        except ValueError:  # another thread was quicker
+            continue
+        if not block.alone:  # another thread took it and lent it, all since we looked
+            _remember(block)
+        elif block.sound:
             return block
     return None
 
 
-def _give_back(block: _Block) -> None:
+def _remember(block: _Block) -> None:
     if block.size > _most():
         return
     _waiting.append(block)
@@ -85,19 +109,22 @@ def _give_back(block: _Block) -> None:
 
 
 class _Room(threading.local):
-    memory: Tensor
-    size = address = 0
+    found: tuple[Any, int, int] = (None, 0, 0)  # memory, its address, its size
 
 
 _room = _Room()
 
 
-def scratch(size: int) -> int:
-    """The address of `size` bytes to work in, this thread's own until its next kernel."""
-    if _room.size < size:
-        _room.memory = torch.empty(size, dtype=torch.uint8)
-        _room.size, _room.address = size, _room.memory.data_ptr()
-    return _room.address
+def scratch(size: int) -> tuple[Any, int]:
+    """`size` bytes to work in, this thread's own until its next kernel, and their address.
+
+    Hold the first while the second is used: a signal's handler may run another kernel in between.
+    """
+    found = _room.found
+    if found[2] < size:
+        memory = torch.empty(size, dtype=torch.uint8, device="cpu")
+        found = _room.found = (memory, memory.data_ptr(), size)
+    return found[0], found[1]
 
 
 @cache

@@ -73,7 +73,8 @@ def _gather(k: Kernel, plan: Plan) -> None:
     """scratch[class, row], zero where a row is dropped; the row's own class is taken out."""
     step = "k" if plan.contiguous else "k * inner"
     if not plan.contiguous:
-        k.line("together = places[width - 1] - places[0] == width - 1")
+        # Whether the rows lie side by side; a panel may be short, and its last lanes repeat a row.
+        k.line("together = count == width and places[width - 1] - places[0] == width - 1")
     k.open("for k in range(classes):")
     if not plan.contiguous:
         k.open("if together:")
@@ -192,7 +193,7 @@ def _scatter(k: Kernel, plan: Plan) -> None:
         k.close()
     else:
         k.open("for k in range(classes):")
-        k.open("if together and count == width:")
+        k.open("if together:")
         k.line("base = places[0] + k * inner")
         k.open("for r in range(width):")
         k.line(f"gradient[base + r] = {value}")

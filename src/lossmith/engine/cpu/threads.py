@@ -10,7 +10,6 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from threading import Lock
 
 import torch
@@ -39,24 +38,68 @@ def _workers(wanted: int) -> ThreadPoolExecutor:
 
 
 def share(run: Callable[[int, int], object], blocks: int, grain: int) -> None:
-    """Call run(first, last) over all blocks, `grain` blocks at a time, from several threads."""
+    """Call run(first, last) over all blocks, `grain` blocks at a time, from several threads.
+
+    Nobody still runs when this returns or raises, and after an exception in any thread no further
+    block is begun. `run` has to hold on to all memory that it touches, for a second exception (a
+    signal's handler may raise at any line) can lead out of the waiting, too: what a thread still
+    writes to then must not be anybody else's yet.
+    """
     threads = min(torch.get_num_threads(), -(-blocks // grain))
     if threads <= 1:
         run(0, blocks)
         return
     starts = itertools.count(0, grain)  # next() on a count is atomic
+    fault: BaseException | None = None
 
     def work() -> None:
         for first in starts:
-            if first >= blocks:
+            if first >= blocks or fault is not None:
                 return
             run(first, min(first + grain, blocks))
 
-    others = []
-    with suppress(RuntimeError):  # an interpreter that shuts down starts no more threads
-        for _ in range(threads - 1):
-            others.append(_workers(threads - 1).submit(work))
-    work()
-    for other in others:
-        if not other.cancel():  # one that still waits for a thread has nothing left to do
-            other.result()
+    def help_out(door: Lock) -> None:
+        nonlocal fault
+        with door:
+            try:
+                work()
+            except BaseException as error:  # the caller raises it
+                fault = error
+
+    # A helper works behind its door. Whoever has been through the door knows that the helper is
+    # done, or that it has yet to begin and will find nothing to do.
+    doors = [Lock() for _ in range(threads - 1)]
+    begun = False
+    while True:
+        try:
+            if not begun:
+                begun = True
+                _submit(help_out, doors)
+                work()
+            for door in doors:
+                with door:
+                    pass
+            break
+        except BaseException as error:
+            fault = error
+    run = _nothing  # a helper that still waits for a thread keeps no memory
+    if fault is not None:
+        try:
+            raise fault
+        finally:
+            fault = None  # it would keep this frame, and this frame it
+
+
+def _nothing(first: int, last: int) -> None:
+    """What is left to do."""
+
+
+def _submit(work: Callable[[Lock], None], doors: list[Lock]) -> None:
+    try:
+        for door in doors:
+            _workers(len(doors)).submit(work, door)
+    except RuntimeError as error:
+        # An interpreter that shuts down, or a full system, starts no more threads. A signal's
+        # handler may raise the same class here.
+        if not str(error).startswith(("cannot ", "can't ")):
+            raise

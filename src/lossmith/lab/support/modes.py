@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
+from torch import Tensor
 from torch.autograd.functional import hessian as plain_hessian
 from torch.autograd.functional import jacobian as plain_jacobian
 from torch.func import grad, hessian, jacrev, jvp, vmap
@@ -36,6 +39,21 @@ def double_backward(row: Row, form: str) -> None:
         curved = slope.requires_grad  # a slope of 0 everywhere has no graph in plain torch
         found.append(torch.autograd.grad((slope * v).sum(), z)[0] if curved else slope * 0)
     same("Hessian times a vector", found[0], found[1])
+
+
+def batched_gradients(row: Row, form: str) -> None:
+    """Many upstream gradients in one backward, of the mean and of the unreduced loss."""
+    z, t = batch(row)
+    z = z.requires_grad_()
+    for reduction, exact in (("mean", value(row, z, t)), ("none", row.each(z, t))):
+        loss = row.make(form, reduction)
+        upstream = torch.linspace(-1, 2, 3 * exact.numel(), dtype=z.dtype).view(3, *exact.shape)
+        (got,) = torch.autograd.grad(loss(z, t), z, upstream, is_grads_batched=True)
+        (want,) = torch.autograd.grad(exact, z, upstream, is_grads_batched=True)
+        same(f"gradients of {reduction!r}", got, want)
+    each = row.make(form, "none")
+    got = cast(Tensor, plain_jacobian(lambda a: each(a, t), z, vectorize=True))
+    same("Jacobian", got, cast(Tensor, plain_jacobian(lambda a: row.each(a, t), z)))
 
 
 def forward_mode(row: Row, form: str) -> None:

@@ -17,12 +17,16 @@ Check = Callable[[Row, str], Any]
 MODES: dict[str, Check] = {
     "backward": modes.backward,
     "double backward": modes.double_backward,
+    "batched gradients": modes.batched_gradients,
     "jvp": modes.forward_mode,
     "vmap(grad)": modes.vmap_grad,
     "jacrev": modes.reverse_jacobian,
     "hessian": modes.second_derivatives,
     "compile": tracers.compiled,
+    "compile(vmap(grad))": tracers.compiled_transform,
     "export": tracers.exported,
+    "core ATen": tracers.core,
+    "jit.trace": tracers.traced,
     "autocast bfloat16": tracers.autocast(torch.bfloat16),
     "autocast float16": tracers.autocast(torch.float16),
     "deterministic": tracers.deterministic,
@@ -33,7 +37,12 @@ MODES: dict[str, Check] = {
     "meta": tracers.meta,
     "FakeTensor": tracers.fake,
 }
-TOGETHER = ("compile", "export")  # function and Module in one graph
+TOGETHER = (
+    "compile",
+    "compile(vmap(grad))",
+    "export",
+    "core ATen",
+)  # function and Module in one graph
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,8 @@ def measure(row: Row, mode: str) -> Cell:
             if ours is None:
                 text = f"{form}: {type(error).__name__}: {error}"
                 return Cell(row.name, mode, "DEFECT", " ".join(text.split())[:2000])
-            return Cell(row.name, mode, "no", " ".join(str(ours).split()))
+            said = str(ours).partition("\n\nfrom user code:")[0]  # a compiler adds where it was
+            return Cell(row.name, mode, "no", " ".join(said.split()))
     return Cell(row.name, mode, "yes", note)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import grad, vmap
 
 from lossmith.lab.support.rows import ROWS, Row
 from lossmith.lab.support.truth import MismatchError, batch, plain_run, run, same
@@ -69,6 +70,53 @@ def exported(row: Row, form: str) -> None:
             runnable = program.module()
             _still(runnable, row)
             plain_run(row, runnable, *batch(row, count, count), f"{count} rows")
+
+
+def core(row: Row, form: str) -> None:
+    """The exported value in torch's core operations only, which other runtimes translate."""
+    z, t = batch(row)
+    rows = torch.export.Dim("rows", min=2)
+    with quiet(), torch.no_grad():
+        loss: Any = row.make(form)
+        loss.eval()
+        program = torch.export.export(
+            loss, (z, t), dynamic_shapes={"prediction": {0: rows}, "target": {0: rows}}
+        ).run_decompositions()
+        for node in program.graph.nodes:
+            if node.op == "call_function" and not str(node.target).startswith(_CORE):
+                raise MismatchError(f"{node.target} is none of torch's core operations")
+        for count in (ROWS, 2 * ROWS + 1):
+            z, t = batch(row, count, count)
+            same(f"{count} rows", program.module()(z, t), row.each(z, t).mean())
+
+
+_CORE = ("aten.", "<built-in function", "sym_")
+
+
+def compiled_transform(row: Row, form: str) -> None:
+    """torch.compile of vmap(grad): the transforms are in the graph."""
+    z, t = batch(row)
+    with quiet():
+        loss = row.make(form)
+        by_example = vmap(grad(lambda a, b: loss(a[None], b[None])))
+        fast = torch.compile(by_example, fullgraph=True, backend="aot_eager")
+        got = fast(z, t)
+    leaf = z.clone().requires_grad_()
+    (want,) = torch.autograd.grad(row.each(leaf, t).sum(), leaf)
+    same("gradients by example", got, want)
+
+
+def traced(row: Row, form: str) -> None:
+    """torch.jit.trace with one batch: value and gradient of others, of other sizes."""
+    z, t = batch(row)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loss: Any = row.make(form)
+        whole = loss if form == "Module" else lambda a, b: loss(a, b)  # a partial is no function
+        recorded = torch.jit.trace(whole, (z, t), check_trace=False)
+        for count in (ROWS, 2 * ROWS + 1, 3):
+            _still(recorded, row)
+            plain_run(row, recorded, *batch(row, count, count), f"{count} rows")
 
 
 def autocast(dtype: torch.dtype) -> Any:

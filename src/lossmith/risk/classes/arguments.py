@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.engine import looking
 from lossmith.errors import DtypeError, InputError, ParameterError, ShapeError, UnsupportedError
 from lossmith.face import checks, values
 from lossmith.face.catalogue import FUNCTIONS
@@ -50,11 +51,11 @@ def split(
     parameters: dict[str, Any],
 ) -> tuple[Split, str]:
     """The checked call and its reduction; whatever is wrong on one rank is an error on all."""
-    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+    if looking.recorded() or looking.transformed():
         raise UnsupportedError(
-            f"{NAME} speaks to other processes and runs eagerly, not under torch.compile or "
-            "torch.func. Call it outside the compiled or transformed function; for gradients of "
-            "gradients use torch.autograd.grad(…, create_graph=True)."
+            f"{NAME} speaks to other processes and runs eagerly, not under torch.compile, "
+            "torch.jit.trace or torch.func. Call it outside the compiled or transformed function; "
+            "for gradients of gradients use torch.autograd.grad(…, create_graph=True)."
         )
     group, dim = mesh.group(NAME, logits, process_group)
 
@@ -78,7 +79,7 @@ def split(
             whole, merged["label_smoothing"], merged["ignore_index"], False,
         )  # fmt: skip
         _check(made)
-        made.look = values.readable(made.logits.detach()) and values.readable(made.target)
+        made.look = looking.readable(made.logits.detach(), made.target)
         return made, merged["reduction"]
 
     sizes = shard_sizes

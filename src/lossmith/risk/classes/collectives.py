@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from lossmith.engine import looking
+from lossmith.errors import UnsupportedError
 from lossmith.risk.ranks import Group
 
 
@@ -62,6 +64,7 @@ class _Summed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
+        _one(upstream, ctx.group)
         return _Copied.apply(upstream, ctx.group), None
 
 
@@ -73,4 +76,15 @@ class _Copied(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
+        _one(upstream, ctx.group)
         return _Summed.apply(upstream, ctx.group), None
+
+
+def _one(upstream: Tensor, group: Group) -> None:
+    """Ranks tell each other numbers: neither those of a transform nor many gradients at once."""
+    if looking.transformed() or (group.several() and looking.is_batch(upstream)):
+        raise UnsupportedError(
+            "class_parallel_loss: its backward speaks to other processes and takes one upstream "
+            "gradient at a time, neither torch.func nor is_grads_batched=True. Call "
+            "torch.autograd.grad once for each."
+        )
