@@ -136,7 +136,7 @@ def _method(path: Path, node: fx.Node) -> bool:
         return _from_first(node)
     if target in ("view", "reshape"):
         _flatten(path)
-        return len(arguments) == 2 and arguments[1] == -1 and _batch_size(path, arguments[0])
+        return bool(arguments[1:] == (-1,)) and _batch_size(path, arguments[0])
     return target == "contiguous"
 
 
@@ -174,7 +174,7 @@ def _flatten(path: Path) -> None:
 def _from_first(node: fx.Node) -> bool:
     """Whether a call of flatten begins after the batch, and goes to the end."""
     given = dict(zip(("start_dim", "end_dim"), node.args[1:], strict=False)) | dict(node.kwargs)
-    return given.get("start_dim", 0) == 1 and given.get("end_dim", -1) == -1
+    return bool(given.get("start_dim", 0) == 1 and given.get("end_dim", -1) == -1)
 
 
 def _batch_size(path: Path, size: Any) -> bool:
@@ -189,7 +189,7 @@ def _batch_size(path: Path, size: Any) -> bool:
     if size.target is not operator.getitem or not isinstance(size.args[0], fx.Node):
         return False
     whole = size.args[0]
-    return size.args[1] == 0 and _asks_shape(whole) and whole.args[0] in path.walked
+    return bool(size.args[1] == 0) and _asks_shape(whole) and whole.args[0] in path.walked
 
 
 def asks_size(node: fx.Node, spatial: int) -> bool:

@@ -59,7 +59,13 @@ def remove_zero_channels(model: nn.Module, strict: bool = True) -> ChannelRemova
     """
     if not isinstance(model, nn.Module):
         raise DtypeError(f"remove_zero_channels: got {type(model).__name__}; give an nn.Module.")
-    smaller = copy.deepcopy(model)
+    try:
+        smaller = copy.deepcopy(model)
+    except RuntimeError as err:
+        raise UnsupportedError(
+            f"remove_zero_channels: {type(model).__name__} cannot be copied ({err}). Make computed "
+            "weights permanent first, for example with torch.nn.utils.prune.remove."
+        ) from err
     try:
         found = paths(smaller)
     except Exception as err:
@@ -91,7 +97,7 @@ def remove_zero_channels(model: nn.Module, strict: bool = True) -> ChannelRemova
     return ChannelRemoval(smaller, dict(reversed(removed.items())), kept)
 
 
-_PADDED = "its bias reaches a layer that pads with zeros"
+_PADDED = "its bias reaches a layer that keeps no constant but 0, as one that pads with zeros"
 _LAST = "no layer is left without channels"
 _HARMLESS = (_PADDED, _LAST)
 
