@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
 from lossmith.risk.means import averaging
+from lossmith.risk.means.unused import refuse_unused
 from lossmith.risk.sums import inputs, joint, shares, terms
 from lossmith.risk.sums.inputs import Wire, Wires
 from lossmith.risk.sums.joint import JointProperties
@@ -76,7 +77,8 @@ class Objective(Summand, nn.Module):
 
     Errors:
         InputError (a ValueError) for an input that is missing or that no term takes, and whatever
-        a term refuses; the message names the term.
+        a term refuses; the message names the term. Also for a penalty of parameters that took no
+        part in the forward of DistributedDataParallel(find_unused_parameters=True).
     """
 
     called = "sum"  # as a term of another sum
@@ -148,6 +150,7 @@ class Objective(Summand, nn.Module):
         mean over the whole step; those of all micro-batches and ranks add up to it.
         """
         value, components, _ = self._evaluate(masses, given)
+        refuse_unused("Objective", value, given.values())
         if isinstance(wrapper, nn.Module) or wrapper != 1:
             value = value * self._averaged(masses, wrapper)
         return Parts(value, components)
