@@ -268,13 +268,17 @@ class Objective(Summand, nn.Module):
 
     def advance(self, steps: int = 1) -> None:
         """Move every schedule on: once after each step of the optimiser."""
-        for schedule in self._schedules():
-            schedule.advance(steps)
+        self._go({s: s.later(steps) for s in self._schedules()})
 
     def set_step(self, step: int) -> None:
         """Move every schedule to this step."""
-        for schedule in self._schedules():
-            schedule.set_step(step)
+        self._go(dict.fromkeys(self._schedules(), step))
+
+    def _go(self, steps: Mapping[Scheduled, int]) -> None:
+        """All schedules, or none where one of them raises."""
+        values = {schedule: schedule.at(step) for schedule, step in steps.items()}
+        for schedule, value in values.items():
+            schedule.go(steps[schedule], value)
 
     def _schedules(self) -> list[Scheduled]:
         return [m for m in self.modules() if isinstance(m, Scheduled)]
