@@ -48,6 +48,37 @@ def refused(model, inputs, masses):
     return ""
 
 
+class Spare(torch.nn.Module):
+    """A network with a layer that its forward leaves out, and an objective that penalises it."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.used, self.spare = torch.nn.Linear(3, 2).double(), torch.nn.Linear(3, 2).double()
+        self.objective = lossmith.CrossEntropy() + 0.1 * lossmith.L1Penalty()
+
+    def forward(self, x, target=None):
+        logits = self.used(x)
+        if target is None:
+            return logits
+        return self.objective(logits=logits, target=target, parameters=self)
+
+
+def unused(x, target):
+    """What is said of the spare layer; gradients of what the words propose: inside, then static."""
+    said, model = "", DistributedDataParallel(Spare(), find_unused_parameters=True)
+    try:
+        model.module.objective(logits=model(x), target=target, parameters=model)
+    except lossmith.InputError as error:
+        said = str(error)
+    model = DistributedDataParallel(Spare(), find_unused_parameters=True)
+    model(x, target).backward()
+    found = [[p.grad for p in model.module.parameters()]]
+    model = DistributedDataParallel(Spare(), static_graph=True)
+    model.module.objective(logits=model(x), target=target, parameters=model).backward()
+    return said, [*found, [p.grad for p in model.module.parameters()]]
+
+
 def run(rank, meeting, results):
     """The gradients after one step, written where the test will look for them."""
     with joined_group(rank, 2, meeting, 20):
@@ -62,4 +93,6 @@ def run(rank, meeting, results):
         for given in lossmith.micro_batches(model, mine):
             objective(masses=masses, wrapper=model, **model(given)).backward()
         said = refused(model, model(mine[0]), masses)
-        torch.save(([p.grad for p in both.parameters()], said), f"{results}/{rank}.pt")
+        half = batch(8)
+        spare = unused(half["x"].split(4)[rank], half["target"].split(4)[rank] % 2)
+        torch.save(([p.grad for p in both.parameters()], said, spare), f"{results}/{rank}.pt")

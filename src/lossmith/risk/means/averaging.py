@@ -135,7 +135,9 @@ def micro_batches(model: nn.Module, batches: Iterable[T]) -> Iterator[T]:
     with empty batches.
 
     Errors:
-        InputError for no batch at all.
+        InputError for no batch at all, and under DistributedDataParallel in no_sync(), where the
+        last one would not be exchanged either; a loop over these batches that was left before
+        its end keeps the model there as long as somebody holds its iterator.
     """
     left = iter(batches)
     try:
@@ -146,6 +148,13 @@ def micro_batches(model: nn.Module, batches: Iterable[T]) -> Iterator[T]:
             "one empty batch, such as x[:0] and y[:0]."
         ) from None
     found = wrappers(model)
+    for kind, module in found:
+        if kind == "DDP" and not module.require_backward_grad_sync:
+            raise InputError(
+                "micro_batches: the model is in no_sync(), so ranks would exchange nothing at the "
+                "last micro-batch. Was an earlier loop left before its end while its iterator is "
+                "still held? Close that, iterator.close(), and do not call this in no_sync()."
+            )
     for following in left:
         with _apart(found):
             yield current

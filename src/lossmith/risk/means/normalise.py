@@ -99,8 +99,24 @@ class StepMean:
         self._optimizer = optimizer
         self._sums: Tensor | None = None
         self._count, self._waiting = 0, False
-        if isinstance(model, nn.Module) and self._ranks > 1:
-            _all_inside(model, optimizer)
+        self._model = model if isinstance(model, nn.Module) and self._ranks > 1 else None
+        self._inside = 0  # how many parameters of the optimiser are known to be in the model
+        self._look_inside()
+        self._guard()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copied or loaded optimiser has lost its hooks."""
+        self.__dict__.update(state)
+        self._guard()
+
+    def _look_inside(self) -> None:
+        """Also for parameters that the optimiser was given later."""
+        if self._model is not None and (count := len(self._parameters())) != self._inside:
+            _all_inside(self._model, self._optimizer)
+            self._inside = count
+
+    def _guard(self) -> None:
+        """The optimiser refuses to step while totals wait."""
         me = weakref.ref(self)  # the optimiser may outlive this object
 
         def before_step(*_: Any) -> None:
@@ -111,7 +127,7 @@ class StepMean:
                     "finish() before clipping and stepping, or discard() to drop this step."
                 )
 
-        optimizer.register_step_pre_hook(before_step)
+        self._optimizer.register_step_pre_hook(before_step)
 
     def add(self, pair: tuple[Tensor, Tensor]) -> Tensor:
         """Count the mass of a micro-batch; the total comes back for its one backward."""
@@ -130,6 +146,7 @@ class StepMean:
                 "go through the model."
             )
         if not self._count:
+            self._look_inside()
             self._no_gradients()
         dtype = torch.float32 if total.device.type == "mps" else torch.float64
         seen = torch.stack([total.detach().to(dtype), mass.detach().to(dtype)])
@@ -163,7 +180,7 @@ class StepMean:
                 "StepMean.finish: the last total had no backward, so its rows are in the mass and "
                 "not in the gradients. Write mean.add(criterion.total(…)).backward()."
             )
-        sums = self._sums
+        sums = self._sums.clone()  # those of this rank, if the exchange fails and is tried again
         if self._group.several():
             self._group.add(sums)
         total, mass = sums.unbind()

@@ -14,7 +14,7 @@ from lossmith.face.summand import Summand
 from lossmith.formula.penalty import PENALTIES
 from lossmith.formula.record import Formula
 from lossmith.risk.penalty.scalar import Scalar
-from lossmith.risk.penalty.select import Found, Rules, select
+from lossmith.risk.penalty.select import Found, Rules, find, select
 
 
 class Penalty(Summand, nn.Module):
@@ -87,6 +87,10 @@ class Penalty(Summand, nn.Module):
     def select(self, parameters: Any) -> list[Found]:
         """The parameters that are penalised: objects with .name, .parameter and .layer."""
         return select(self._name, parameters, self.only, self.skip)
+
+    def _find(self, parameters: Any) -> list[Found]:
+        """The same where there may be none."""
+        return find(self._name, parameters, self.only, self.skip)
 
     def forward(self, parameters: Any) -> Tensor:
         """Σ ψ, differentiable; at a kink with the slope that the formula states there."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from lossmith.errors import DtypeError, UnsupportedError
-from lossmith.risk.penalty.channel_paths import Path, paths
+from lossmith.risk.penalty.channel_paths import paths
+from lossmith.risk.penalty.channel_steps import Path
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def remove_zero_channels(model: nn.Module, strict: bool = True) -> ChannelRemova
 
     Shapes:
         inputs and outputs of the model stay as they are: channels of layers whose output is the
-        model's are never removed, nor is the last channel of a layer.
+        model's are never removed, nor is the last channel of a layer. Dimension 0 is the batch,
+        and where BatchNorm1d follows a Linear layer, dimension 1 its outputs.
 
     Parameters:
         model: Linear and Conv1d-3d layers one after the other (Sequential, or a forward that
@@ -48,17 +50,24 @@ def remove_zero_channels(model: nn.Module, strict: bool = True) -> ChannelRemova
         strict (default True): zero channels of a layer whose output goes elsewhere (an addition,
             a concatenation, LayerNorm, …) are an error; False keeps them.
 
-    A channel is kept, strict or not, where its bias reaches a convolution padded with zeros: at
-    the border it is not the constant that could be added to a bias.
+    A channel is kept, strict or not, where its bias reaches a convolution or an average padded
+    with zeros, or an average with a divisor of its own: what comes of it is not the constant that
+    could be added to a bias.
 
     Errors:
         UnsupportedError naming the layer and the reason, or that the model cannot be traced.
     """
     if not isinstance(model, nn.Module):
         raise DtypeError(f"remove_zero_channels: got {type(model).__name__}; give an nn.Module.")
-    smaller = copy.deepcopy(model)
     try:
-        graph = fx.symbolic_trace(smaller).graph
+        smaller = copy.deepcopy(model)
+    except RuntimeError as err:
+        raise UnsupportedError(
+            f"remove_zero_channels: {type(model).__name__} cannot be copied ({err}). Make computed "
+            "weights permanent first, for example with torch.nn.utils.prune.remove."
+        ) from err
+    try:
+        found = paths(smaller)
     except Exception as err:
         raise UnsupportedError(
             f"remove_zero_channels: torch.fx cannot trace {type(model).__name__} ({err}). Call it "
@@ -67,7 +76,7 @@ def remove_zero_channels(model: nn.Module, strict: bool = True) -> ChannelRemova
     removed: dict[str, int] = {}
     kept: dict[str, str] = {}
     # From the end: once a reader has lost rows, more of its columns are zero.
-    for path in reversed(paths(smaller, graph)):
+    for path in reversed(found):
         zero = _zero_rows(path.layer)
         if path.reason:
             if bool(zero.any()):
@@ -88,7 +97,7 @@ def remove_zero_channels(model: nn.Module, strict: bool = True) -> ChannelRemova
     return ChannelRemoval(smaller, dict(reversed(removed.items())), kept)
 
 
-_PADDED = "its bias reaches a layer that pads with zeros"
+_PADDED = "its bias reaches a layer that keeps no constant but 0, as one that pads with zeros"
 _LAST = "no layer is left without channels"
 _HARMLESS = (_PADDED, _LAST)
 
@@ -105,9 +114,9 @@ def _shrink(path: Path, zero: Tensor) -> tuple[int, str]:
     width = reader.weight.shape[1] // channels
     columns = reader.weight.unflatten(1, (channels, width))
     unread = (columns == 0).movedim(1, 0).flatten(1).all(1)
-    constant = _constants(path, channels)
-    foldable = zero & (constant == 0) if path.zero_only else zero & constant.isfinite()
-    gone, why = unread | foldable, ""
+    bias = layer.weight.new_zeros(channels) if layer.bias is None else layer.bias
+    constant, sure = path.constants(bias)
+    gone, why = unread | (zero & sure), ""
     if bool((zero & ~gone).any()):
         why = _PADDED
     if bool(gone.all()):
@@ -131,15 +140,6 @@ def _shrink(path: Path, zero: Tensor) -> tuple[int, str]:
     _take(reader, "weight", keep.repeat_interleave(width), 1)
     _rename(layer, reader)
     return int(gone.sum()), why
-
-
-def _constants(path: Path, channels: int) -> Tensor:
-    """What a channel without weights sends to the reader."""
-    layer: Any = path.layer
-    constant = layer.weight.new_zeros(channels) if layer.bias is None else layer.bias.clone()
-    for change in path.changes:
-        constant = change(constant.clone())
-    return constant
 
 
 def _fold(reader: Any, columns: Tensor, pushed: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -37,6 +37,10 @@ class ProximalStep:
         At rest 0 ∈ ∇loss + λ·∂penalty, the same minimum for every optimiser and learning rate.
         `lr` is that of the step just taken, so schedulers may come before or after.
 
+    A step that a gradient scaler skips is none, and shrinks nothing. To copy or pickle a run, take
+    model, optimiser and ProximalStep together, copy.deepcopy((model, optimizer, prox)); what it
+    knows of momentum is part of the optimiser's state_dict.
+
     Group lasso in an adaptive metric is solved exactly too (a root for each group). AdamW's decay,
     and SGD's, stay theirs; decoupled, it has no common minimum with a loss.
 
@@ -46,10 +50,13 @@ class ProximalStep:
             may be one each of L1Penalty, GroupLasso and L2Penalty, whose steps add up to that of
             the sum (sparse group lasso, for example).
         model: what the penalties are called with: a model, an iterable or dict of parameters.
-            Parameters of other optimisers are left to a ProximalStep of their own.
+            Parameters of other optimisers are left to a ProximalStep of their own. Those that the
+            optimiser is given later, or that are thawed, are penalised from then on; frozen ones
+            are left alone.
 
     Errors:
-        UnsupportedError for other optimisers, and for penalties that do not add up in steps.
+        UnsupportedError for other optimisers, maximize=True and differentiable=True, and for
+        penalties that do not add up in steps.
         InputError if the optimiser moves none of the penalised parameters; ParameterError for λ.
 
     Source: Parikh & Boyd 2014, doi:10.1561/2400000003, sec. 4.2; with momentum, Yang et al. 2020,
@@ -65,42 +72,60 @@ class ProximalStep:
         pairs = _pairs(penalties)
         self.penalties = tuple(p for p, _ in pairs)
         self.weights = [weight for _, weight in pairs]
-        owned = {p for g in optimizer.param_groups for p in g["params"]}
-        self._terms: list[tuple[Found, list[int]]] = []
-        places: dict[Tensor, int] = {}
-        for i, penalty in enumerate(self.penalties):
-            mine = [f for f in penalty.select(model) if f.parameter in owned]
+        # Asked again later, which an iterator could not be.
+        self._model = list(model) if isinstance(model, Iterator) else model
+        self._terms: dict[Tensor, tuple[Found, list[int]]] = {}
+        self._steps = Steps(optimizer)
+        for penalty, mine in zip(self.penalties, self._choose(first=True), strict=True):
             if not mine:
                 raise InputError(
                     f"ProximalStep: the optimiser moves no parameter that {penalty!r} penalises. "
                     "Was it made for another model, or before the model was moved or copied?"
                 )
+
+    def _choose(self, first: bool = False) -> list[list[Found]]:
+        """Which parameters of the optimiser are penalised, as both are now."""
+        owned = {p for g in self._steps.optimizer.param_groups for p in g["params"]}
+        chosen = [
+            [f for f in (p.select if first else p._find)(self._model) if f.parameter in owned]
+            for p in self.penalties
+        ]
+        terms: dict[Tensor, tuple[Found, list[int]]] = {}
+        for i, mine in enumerate(chosen):
             for found in mine:
-                if found.parameter not in places:
-                    places[found.parameter] = len(self._terms)
-                    self._terms.append((found, []))
-                self._terms[places[found.parameter]][1].append(i)
-        for found, which in self._terms:
+                terms.setdefault(found.parameter, (found, []))[1].append(i)
+        for found, which in terms.values():
             which.sort(key=lambda i: _ORDER.get(_kind(self.penalties[i]), -1))
             _check_sum(found, [self.penalties[i] for i in which])
-        self._steps = Steps(optimizer)
+        self._terms = terms
+        # One that is frozen may be penalised when it is no longer.
+        self._steps.ignored = {p for p in owned if p not in terms and p.requires_grad}
+        return chosen
 
     @torch.no_grad()
     def step(self) -> None:
         """Apply the proximal operators for all that the optimiser has done since the last call."""
-        taken = self._steps.take()
-        for found, which in self._terms:
-            step = taken.get(found.parameter)
+        pending = self._steps.pending
+        self._steps.expect()
+        # A parameter that the optimiser was given, or that was thawed, since the last choice.
+        if any(p not in self._terms for p in pending):
+            self._choose()
+        for parameter, (found, which) in self._terms.items():
+            step = pending.get(parameter)
             if step is None:  # no gradient, or a step that a gradient scaler skipped
                 continue
-            x: Tensor = found.parameter.detach()
+            if found.layer is not None and not parameter.requires_grad:  # frozen since
+                continue
+            x: Tensor = parameter.detach()
             for i in which:
                 weight = self.weights[i]
                 x = self.penalties[i]._prox_of(found, x, step * weight)
                 if _kind(self.penalties[i]) == "l2":
                     # ½(u - x)²/τ + ½λu² is ½(u - x')²/τ' and a constant: those who follow see τ'.
                     step = step / (1 + step * weight)
-            found.parameter.copy_(x)
+            parameter.copy_(x)
+            del pending[parameter]  # one by one: an error leaves the others for the next call
+        pending.clear()
 
     def __repr__(self) -> str:
         terms = ", ".join(f"{w:g}·{p!r}" for p, w in zip(self.penalties, self.weights, strict=True))

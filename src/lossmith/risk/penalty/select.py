@@ -34,6 +34,18 @@ def no_bias_no_norm(found: Found) -> bool:
 
 def select(who: str, parameters: Any, only: Rules = None, skip: Rules = None) -> list[Found]:
     """The parameters to penalise, in order; frozen ones (requires_grad False) are left out."""
+    chosen = find(who, parameters, only, skip)
+    if not chosen:
+        raise InputError(
+            f"{who}: no parameter is left to penalise. By default biases, normalisation layers and "
+            "frozen parameters are left out; choose with only= and skip= (a name or a part of one "
+            "with *, a layer's class, or a function of name, parameter and layer)."
+        )
+    return chosen
+
+
+def find(who: str, parameters: Any, only: Rules = None, skip: Rules = None) -> list[Found]:
+    """The same where there may be none."""
     seen: set[int] = set()
     chosen = []
     for found in _walk(who, parameters):
@@ -46,12 +58,6 @@ def select(who: str, parameters: Any, only: Rules = None, skip: Rules = None) ->
             # A parameter that one layer shields and another offers is offered.
             seen.add(id(found.parameter))
             chosen.append(found)
-    if not chosen:
-        raise InputError(
-            f"{who}: no parameter is left to penalise. By default biases, normalisation layers and "
-            "frozen parameters are left out; choose with only= and skip= (a name or a part of one "
-            "with *, a layer's class, or a function of name, parameter and layer)."
-        )
     return chosen
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
 from lossmith.risk.means import averaging
+from lossmith.risk.means.unused import refuse_unused
 from lossmith.risk.sums import inputs, joint, shares, terms
 from lossmith.risk.sums.inputs import Wire, Wires
 from lossmith.risk.sums.joint import JointProperties
@@ -76,7 +77,8 @@ class Objective(Summand, nn.Module):
 
     Errors:
         InputError (a ValueError) for an input that is missing or that no term takes, and whatever
-        a term refuses; the message names the term.
+        a term refuses; the message names the term. Also for a penalty of parameters that took no
+        part in the forward of DistributedDataParallel(find_unused_parameters=True).
     """
 
     called = "sum"  # as a term of another sum
@@ -148,6 +150,7 @@ class Objective(Summand, nn.Module):
         mean over the whole step; those of all micro-batches and ranks add up to it.
         """
         value, components, _ = self._evaluate(masses, given)
+        refuse_unused("Objective", value, given.values())
         if isinstance(wrapper, nn.Module) or wrapper != 1:
             value = value * self._averaged(masses, wrapper)
         return Parts(value, components)
@@ -265,13 +268,17 @@ class Objective(Summand, nn.Module):
 
     def advance(self, steps: int = 1) -> None:
         """Move every schedule on: once after each step of the optimiser."""
-        for schedule in self._schedules():
-            schedule.advance(steps)
+        self._go({s: s.later(steps) for s in self._schedules()})
 
     def set_step(self, step: int) -> None:
         """Move every schedule to this step."""
-        for schedule in self._schedules():
-            schedule.set_step(step)
+        self._go(dict.fromkeys(self._schedules(), step))
+
+    def _go(self, steps: Mapping[Scheduled, int]) -> None:
+        """All schedules, or none where one of them raises."""
+        values = {schedule: schedule.at(step) for schedule, step in steps.items()}
+        for schedule, value in values.items():
+            schedule.go(steps[schedule], value)
 
     def _schedules(self) -> list[Scheduled]:
         return [m for m in self.modules() if isinstance(m, Scheduled)]

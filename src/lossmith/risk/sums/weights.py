@@ -77,13 +77,16 @@ class Scheduled(Weight):
     def factor(self) -> Tensor:
         return self.value.detach().clone()
 
-    def advance(self, steps: int = 1) -> None:
-        """Go on by so many steps."""
-        self.set_step(self._at + steps)
-
-    @torch.no_grad()
     def set_step(self, step: int) -> None:
         """Go to this step."""
+        self.go(step, self.at(step))
+
+    def later(self, steps: int) -> int:
+        """The step so many steps from now."""
+        return self._at + steps
+
+    def at(self, step: int) -> float:
+        """The weight at this step, checked; nothing moves."""
         if not isinstance(step, numbers.Integral) or isinstance(step, bool) or step < 0:
             raise ParameterError(f"Objective: step = {step!r}; it must be a whole number from 0.")
         value = self.schedule(int(step))
@@ -92,9 +95,14 @@ class Scheduled(Weight):
                 f"Objective: the schedule {self.schedule!r} gives {value!r} at step {step}; a "
                 "weight is a finite number. A schedule is a function of the step, a whole number."
             )
+        return float(value)
+
+    @torch.no_grad()
+    def go(self, step: int, value: float) -> None:
+        """To this step, with the weight found for it."""
         self._at = int(step)
         self.step.fill_(self._at)
-        self.value.fill_(float(value))
+        self.value.fill_(value)
 
     def extra_repr(self) -> str:
         return f"{self.schedule!r}, step={self._at}"
@@ -202,6 +210,12 @@ class Constant(Weight):
 
     def factor(self) -> Tensor:
         return self.value.detach().clone()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Weight:
+        """Stay the tensor that somebody changes in place, unless it has to leave its device."""
+        if fn(self.value).device != self.value.device:
+            super()._apply(fn, recurse)
+        return self
 
 
 def weight(given: Any) -> float | Weight:
