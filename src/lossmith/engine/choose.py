@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
+from lossmith.engine.cpu.machine import without
 from lossmith.engine.plan import Call
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -30,6 +31,8 @@ def why_not_cpu(call: Call) -> str | None:
         return "the prediction or target is a tensor subclass"
     if not prediction.is_cpu:
         return f"there is no kernel for the device {prediction.device.type!r} yet"
+    if without() is not None:
+        return f"no kernel can be made here: {without()}"
     if prediction.dtype not in _DTYPES or target.dtype not in _TARGETS:
         return f"there is no kernel for {prediction.dtype} against {target.dtype}"
     if _transform() is not None:
