@@ -22,7 +22,7 @@ _NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer is opened 
 DRAFT = ".writing-lossmith-"
 
 
-class Distrusted(OSError):
+class DistrustError(OSError):
     """It is there, and others may have put it there."""
 
 
@@ -45,16 +45,14 @@ class Folder:
 
     def read(self, name: str, most: int) -> tuple[bytes, float]:
         """The content of a regular file that only we may write to, and when it was written."""
-        handle = os.open(
-            self._at(name), os.O_RDONLY | _NEVER_WAIT | _EXACT, dir_fd=self._handle
-        )
+        handle = os.open(self._at(name), os.O_RDONLY | _NEVER_WAIT | _EXACT, dir_fd=self._handle)
         try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise Distrusted("it is no regular file")
+                raise DistrustError("it is no regular file")
             _require_ours(status)
             if status.st_size > most:
-                raise Distrusted(f"it is larger than {most >> 20} MiB")
+                raise DistrustError(f"it is larger than {most >> 20} MiB")
             with open(handle, "rb", closefd=False) as file:
                 return file.read(most), status.st_mtime
         finally:
@@ -107,13 +105,22 @@ def opened(path: Path) -> Iterator[Folder]:
         return
     link = os.lstat(path)
     if stat.S_ISLNK(link.st_mode) and link.st_uid not in _trusted():
-        raise Distrusted("it is a link that belongs to another user")
+        raise DistrustError("it is a link that belongs to another user")
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | _NEVER_WAIT)
     try:
         _require_ours(os.fstat(handle))
         yield Folder(path, handle)
     finally:
         os.close(handle)
+
+
+def closed(path: Path) -> bool:
+    """Whether nobody else may put anything in a folder of this path."""
+    try:
+        _require_ours(os.stat(path))
+    except OSError:
+        return False
+    return True
 
 
 def _trusted() -> tuple[int, int]:
@@ -125,6 +132,6 @@ def _require_ours(status: os.stat_result) -> None:
     if not _OWNERS:
         return
     if status.st_uid not in _trusted():
-        raise Distrusted("it belongs to another user")
+        raise DistrustError("it belongs to another user")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Distrusted("others may write to it; chmod go-w, if nobody did")
+        raise DistrustError("others may write to it; chmod go-w, if nobody did")

@@ -15,7 +15,7 @@ from torch import Tensor
 from lossmith.engine import labels, reference
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
-from lossmith.engine.cpu.machine import NoCompiler
+from lossmith.engine.cpu.machine import NoCompilerError
 from lossmith.engine.plan import Call, Reduction
 from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import LabelError
@@ -30,7 +30,7 @@ def reduce(call: Call, reduction: Reduction) -> Tensor:
             if reduction == "none":
                 return _values(call)
             return _total(call, reduction == "mean")[0]
-        except NoCompiler:  # from now on why_not_cpu says so, too
+        except NoCompilerError:  # from now on why_not_cpu says so, too
             pass
     return reduced(*_reference(call), reduction)
 
@@ -41,7 +41,7 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
         try:
             total, mass = _total(call, False)
             return total, torch.tensor(mass, dtype=total.dtype)
-        except NoCompiler:
+        except NoCompilerError:
             pass
     return summed(*_reference(call))
 

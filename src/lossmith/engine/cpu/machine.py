@@ -49,7 +49,7 @@ def _llvm() -> Any:
     return llvm
 
 
-class NoCompiler(UnsupportedError):
+class NoCompilerError(UnsupportedError):
     """No kernel can be made here; the reference engine computes the same."""
 
 
@@ -85,11 +85,13 @@ def _obstacle() -> str | None:
     return None
 
 
-def _give_up(why: str) -> NoCompiler:
+def _give_up(why: str) -> NoCompilerError:
     """Numba turned out not to work: from now on the reference engine runs."""
     _failed.append(why)
     without.cache_clear()
-    return NoCompiler(f"no kernel can be made: {why}. Call again: the reference engine runs then.")
+    return NoCompilerError(
+        f"no kernel can be made: {why}. Call again: the reference engine runs then."
+    )
 
 
 @cache
@@ -151,7 +153,9 @@ def _compile(source: Source, name: str) -> tuple[dict[str, str], bytes]:
     try:
         from numba.core import config
         from numba.core import types as numba_types
-    except Exception as error:  # an ImportError, or what a version of NumPy that does not fit raises
+    except (
+        Exception
+    ) as error:  # an ImportError, or what a version of NumPy that does not fit raises
         raise _give_up(f"Numba cannot be imported ({error})") from error
     if config.DISABLE_JIT:
         raise _give_up("Numba's compiler is switched off (NUMBA_DISABLE_JIT)")
@@ -221,7 +225,7 @@ def _made(source: Source, text: str, key: str) -> Callable[..., int]:
     head, code = _compile(source, key[:12])
     found = _load(head, code)
     if found is None:
-        raise NoCompiler(f"LLVM made no function {head['symbol']}; please report this.")
+        raise NoCompilerError(f"LLVM made no function {head['symbol']}; please report this.")
     store.write(f"{store.PREFIX}{key}.py", text.encode(), checksum=False)
     store.write(f"{store.PREFIX}{key}-{tag()}.o", json.dumps(head).encode() + b"\n" + code)
     return found
