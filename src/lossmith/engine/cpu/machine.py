@@ -117,10 +117,8 @@ def tag() -> str:
         for name, value in sorted(os.environ.items())
         if name.startswith("NUMBA_") and name not in _HARMLESS
     ]
-    try:
+    if _SETTINGS.is_file():
         settings.append(_SETTINGS.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        pass
     text = "|".join((*_maker(), *settings))
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
@@ -153,9 +151,7 @@ def _compile(source: Source, name: str) -> tuple[dict[str, str], bytes]:
     try:
         from numba.core import config
         from numba.core import types as numba_types
-    except (
-        Exception
-    ) as error:  # an ImportError, or what a version of NumPy that does not fit raises
+    except Exception as error:  # it is missing, or does not fit the versions of the rest
         raise _give_up(f"Numba cannot be imported ({error})") from error
     if config.DISABLE_JIT:
         raise _give_up("Numba's compiler is switched off (NUMBA_DISABLE_JIT)")
