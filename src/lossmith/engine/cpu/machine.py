@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
-from importlib import metadata, util
+from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,15 @@ def tag() -> str:
 @cache
 def _maker() -> tuple[str, ...]:
     """The processor, the versions of what makes objects, and this very file."""
-    versions = (metadata.version("llvmlite"), metadata.version("numba"))
+    versions = (_version("llvmlite"), _version("numba"))
     return (*_cpu(), *versions, Path(__file__).read_text(encoding="utf-8"))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)  # without importing it
+    except metadata.PackageNotFoundError:
+        return str(import_module(package).__version__)
 
 
 def _target_machine() -> Any:
