@@ -1,4 +1,5 @@
-# `make help` lists what there is. Everything is installed into .venv; nothing outside is touched.
+# `make help` lists what there is. Everything is installed into .venv, and compiled kernels and what
+# other libraries keep go there, too; outside, only pip keeps the packages that it fetched, as ever.
 #
 # The versions come from constraints.txt. A plain `torch` on Linux brings the CUDA packages with it
 # (several GB); to have the CPU build, configure pip to prefer it before the first `make`.
@@ -11,6 +12,11 @@ BIN  := $(VENV)/bin
 LAB  := $(VENV)/.installed-lab
 DEV  := $(VENV)/.installed-dev
 PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+# Unless they are set already. A bare `.venv/bin/lossmith` keeps kernels in your cache folder.
+export LOSSMITH_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache/lossmith
+export MPLCONFIGDIR ?= $(CURDIR)/$(VENV)/cache/matplotlib
+export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache/inductor
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:

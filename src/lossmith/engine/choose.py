@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from lossmith.engine.cpu.machine import without
 from lossmith.engine.looking import PLAIN
 from lossmith.engine.plan import Call
 
@@ -35,6 +36,8 @@ def why_not_cpu(call: Call) -> str | None:
         return "the prediction or target is a tensor subclass"
     if not prediction.is_cpu:
         return f"there is no kernel for the device {prediction.device.type!r} yet"
+    if without() is not None:
+        return f"no kernel can be made here: {without()}"
     if (prediction.dtype, target.dtype) not in _PAIRS:
         return f"there is no kernel for {prediction.dtype} against {target.dtype}"
     if _transform() is not None:

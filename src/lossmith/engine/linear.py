@@ -22,6 +22,7 @@ from torch import Tensor
 from lossmith.engine import reference, run
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
+from lossmith.engine.cpu.machine import NoCompilerError
 from lossmith.engine.cpu.memory import fresh
 from lossmith.engine.heads import Head, dense_logits, kept, no_autocast, why_dense, with_tensors
 from lossmith.engine.plan import Call, Output, Reduction
@@ -200,7 +201,10 @@ def _plain(call: Call, output: Output, factor: Any, upstream: Tensor | None) -> 
     """The plain loss of some logits, by the engine that runs it."""
     if why_not_cpu(call) is None:
         scale = run._value_scale(call) if output == "values" else run._slope_scale(call)
-        return launch.run(call, output, scale * factor, upstream)
+        try:
+            return launch.run(call, output, scale * factor, upstream)
+        except NoCompilerError:  # from now on why_not_cpu says so, too
+            pass
     if "gradient" not in output:
         losses, weight = run._reference(call)
         return _Sums(*summed(losses, weight), None, losses if output == "values" else None)

@@ -15,6 +15,7 @@ from torch import Tensor
 from lossmith.engine import labels, looking, reference
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
+from lossmith.engine.cpu.machine import NoCompilerError
 from lossmith.engine.plan import Call, Reduction
 from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import LabelError
@@ -25,17 +26,23 @@ _HALVES = (torch.float16, torch.bfloat16)
 def reduce(call: Call, reduction: Reduction) -> Tensor:
     """The loss of a call: total / mass, total, or one value per element (row)."""
     if why_not_cpu(call) is None:
-        if reduction == "none":
-            return _values(call)
-        return _total(call, reduction == "mean")[0]
+        try:
+            if reduction == "none":
+                return _values(call)
+            return _total(call, reduction == "mean")[0]
+        except NoCompilerError:  # from now on why_not_cpu says so, too
+            pass
     return reduced(*_reference(call), reduction)
 
 
 def pair(call: Call) -> tuple[Tensor, Tensor]:
     """(total, mass) of a call: pairs of micro-batches and ranks add up."""
     if why_not_cpu(call) is None:
-        total, mass = _total(call, False)
-        return total, torch.tensor(mass, dtype=total.dtype)
+        try:
+            total, mass = _total(call, False)
+            return total, torch.tensor(mass, dtype=total.dtype)
+        except NoCompilerError:
+            pass
     return summed(*_reference(call))
 
 

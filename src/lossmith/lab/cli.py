@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from lossmith.errors import LossmithError
+from lossmith.lab import terminal
 
 # name: (where the click command lives, what `lossmith --help` says about it)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -95,26 +97,46 @@ class LazyGroup(click.Group):
         """Run, and turn whatever a person can put right into one line and exit code 2."""
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
+        with terminal.prepared() as streams:
+            try:
+                code = self._code(args, prog_name, **extra)
+            except OSError:
+                lost = streams.finish()
+                if lost is None:
+                    raise
+            else:
+                lost = streams.finish()
+            if isinstance(lost, BrokenPipeError):  # who reads has seen enough
+                code = 141
+            elif lost is not None:
+                code = _say(f"cannot write to standard output: {lost.strerror}", 2)
+                streams.finish()
+        sys.exit(code)
+
+    def _code(self, args: Sequence[str] | None, prog_name: str | None, **extra: Any) -> int:
         try:
             code = super().main(args, prog_name, standalone_mode=False, **extra)
         except LossmithError as error:
-            _stop(str(error), 2)
+            return _say(str(error), 2)
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
-            sys.exit(0)
+            return 0
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx else "lossmith"
-            _stop(f"{error.format_message()} (see {path} --help)", 2)
+            return _say(f"{error.format_message()} (see {path} --help)", 2)
         except click.ClickException as error:
-            _stop(error.format_message(), 2)
+            return _say(error.format_message(), 2)
         except (click.Abort, KeyboardInterrupt):
-            _stop("stopped", 130)
-        sys.exit(code if isinstance(code, int) else 0)
+            return _say("stopped", 130)
+        except SystemExit as end:
+            code = end.code
+        return code if isinstance(code, int) else 0
 
 
-def _stop(message: str, code: int) -> NoReturn:
-    click.echo(f"lossmith: {' '.join(message.split())}", err=True)
-    sys.exit(code)
+def _say(message: str, code: int) -> int:
+    with suppress(OSError):  # nobody can be told that nobody can be told
+        click.echo(f"lossmith: {' '.join(message.split())}", err=True)
+    return code
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

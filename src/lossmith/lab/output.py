@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lossmith.errors import InputError
+
+_STREAM = re.compile(r"/dev/(?:stdout|stderr|fd/\d+)|/proc/\w+/fd/\d+")
 
 
 def make_room(path: Path) -> None:
@@ -29,18 +34,68 @@ def need_folder(path: Path) -> None:
         raise InputError(f"cannot write {path}: there is no folder {path.parent}.")
 
 
-def write(path: Path, text: str, sync: bool = False) -> None:
-    """Write beside the place and then move, so that no file is ever half old and half new."""
-    draft = path.with_name(f".{path.name}.part")
+def need_ours(path: Path, mark: str) -> None:
+    """Refuse to replace a file whose name nobody gave, unless it begins like one of ours."""
+    if not os.path.lexists(path):
+        return
     try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        draft.replace(path)
+        with path.open("rb") as file:
+            start = file.read(4096) if path.is_file() else b""
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
+        raise InputError(f"cannot read {path}, to see whose it is: {error.strerror}") from None
+    if mark.encode() not in start:
+        raise InputError(
+            f"{path} is there and was not made by Lossmith: move it away, or name another place"
+        )
+
+
+def need_apart(made: Mapping[str, Path | None], read: Mapping[str, Path | None]) -> None:
+    """Refuse two outputs in one file, and an output in place of what is read."""
+    given = [(what, path) for what, path in (*made.items(), *read.items()) if path is not None]
+    for place, (what, path) in enumerate(given[: sum(p is not None for p in made.values())]):
+        for other, taken in given[place + 1 :]:
+            if _same(path, taken):
+                raise InputError(f"{what} would write over {other}, {taken}: name another file")
+
+
+def _same(one: Path, two: Path) -> bool:
+    try:
+        return one.resolve() == two.resolve() or one.samefile(two)
+    except (OSError, RuntimeError):  # one of them is not there
+        return False
+
+
+def special(path: Path) -> bool:
+    """Whether this is a device, a pipe or an open stream: written to, never replaced."""
+    return path.exists() and (
+        not path.is_file() or _STREAM.fullmatch(str(path.absolute())) is not None
+    )
+
+
+def write(path: Path, text: str | bytes, sync: bool = False) -> None:
+    """Write beside the place and then move, so that no file is ever half old and half new."""
+    data = text if isinstance(text, bytes) else text.encode(errors="backslashreplace")
+    try:
+        if special(path):
+            with path.open("ab") as file:
+                file.write(data)
+            return
+        place = path.resolve()  # a link stays one
+        draft = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
+        with draft.open("xb") as file:  # a new one: what lies there already is another's
+            try:
+                file.write(data)
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+                draft.replace(place)
+            except BaseException:
+                with suppress(OSError):
+                    draft.unlink()
+                raise
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {path}: {why}") from None
 
 
 def provenance(packages: Iterable[str], piece: str) -> dict[str, str]:

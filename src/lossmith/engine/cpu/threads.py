@@ -25,7 +25,8 @@ def _after_fork() -> None:
     _pool, _size, _lock = None, 0, Lock()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # where there is no fork, there is nothing to mend
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _workers(wanted: int) -> ThreadPoolExecutor:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossmith.errors import InputError
-from lossmith.lab.output import need_folder
+from lossmith.lab.output import need_folder, write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,10 +86,7 @@ def accuracy(
         output = Console(width=PIPED_WIDTH)
     _show(output, rows, everything)
     if json_file is not None:
-        try:
-            json_file.write_text(json.dumps([as_data(r) for r in rows], indent=1) + "\n")
-        except OSError as error:
-            raise InputError(f"cannot write {json_file}: {error.strerror}") from None
+        write(json_file, json.dumps([as_data(r) for r in rows], indent=1) + "\n")
     sys.exit(0 if all(row.passed for row in rows) else 1)
 
 

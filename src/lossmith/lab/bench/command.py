@@ -13,6 +13,7 @@ import click
 
 from lossmith.errors import InputError
 from lossmith.lab.bench.settings import ROWS, Settings, chosen
+from lossmith.lab.output import make_room, write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,7 +62,7 @@ def bench(
     names = chosen(rows)
     page = _read(readme) if update_readme else ""
     if json_file:
-        _write(json_file, "")  # before the run, not after it, a wrong path is an error
+        make_room(json_file)
 
     import torch
     from rich.console import Console
@@ -88,9 +89,9 @@ def bench(
     if quick:
         tables.print("A quick run: these figures mean nothing.", style="bold")
     if json_file:
-        _write(json_file, report.as_text(report.as_data(results, settings, found, seconds)))
+        write(json_file, report.as_text(report.as_data(results, settings, found, seconds)))
     if update_readme:
-        _write(readme, table.rewritten(page, table.markdown(results, report.about(found))))
+        write(readme, table.rewritten(page, table.markdown(results, report.about(found))))
     messages.print(f"{len(results)} results in {seconds:.0f} s", highlight=False)
     wrong = [result for result in results if result.wrong]
     for result in wrong:
@@ -157,11 +158,3 @@ def _read(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     rewritten(page, "")  # before the run, not after it, a missing mark is an error
     return page
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from lossmith.errors import InputError
-from lossmith.lab.output import make_room, write
+from lossmith.lab.output import make_room, need_apart, write
+from lossmith.lab.processes import need_processes
 
 EPILOG = """
 \b
@@ -66,8 +67,8 @@ def claims(
     count = (QUICK_SEEDS if quick else SEEDS) if seeds is None else seeds
     if count < 2:
         raise InputError(f"--seeds {count}: an interval needs at least 2 seeds.")
-    if jobs < 1:
-        raise InputError(f"--jobs {jobs}: at least one claim has to run at a time; give 1 or more.")
+    need_processes("--jobs", jobs)
+    need_apart({"--output": output, "--json": json_file}, {})
     for path in filter(None, (output, json_file)):
         make_room(path)
 

@@ -19,6 +19,7 @@ from lossmith.lab.compare.statistics import LEVEL, all_pairs
 from lossmith.lab.data.dataset import Dataset, fingerprint
 from lossmith.lab.data.load import load
 from lossmith.lab.output import write
+from lossmith.lab.processes import need_processes
 
 SCENES = {
     "noise": ("digits", Condition("label_noise", 0.4)),
@@ -145,6 +146,7 @@ def check(
       lossmith compare-check --only level --times 10000
       lossmith compare-check --only noise --only outliers
     """  # noqa: D301 - click's own mark
+    need_processes("--jobs", count)
     chosen = only or ("level", "luck", *SCENES)
     failed = False
     if "level" in chosen:

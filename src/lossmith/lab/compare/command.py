@@ -10,8 +10,11 @@ import click
 
 from lossmith.errors import InputError
 from lossmith.lab.compare.settings import MODELS, RATES, Settings
-from lossmith.lab.output import make_room, write
+from lossmith.lab.output import make_room, need_apart, need_ours, special, write
+from lossmith.lab.processes import need_processes
 
+# How our own files begin, which a run may replace under names that nobody gave.
+GENERATOR, TABLE = 'content="lossmith compare"', "condition,decided_by,loss,among_best,"
 DEFAULT_OUTPUT = Path("out/compare.html")
 EPILOG = """
 \b
@@ -175,14 +178,23 @@ def compare(
         learning_rates=_rates(learning_rates),
         **rest,  # type: ignore[arg-type]
     )
-    if jobs < 0:
-        raise InputError(f"--jobs must be at least 1, or 0 for one per core, not {jobs}")
+    need_processes("--jobs", jobs, least=0)
     if cluster and backend == "loky":
         raise InputError("--cluster is for --backend dask or --backend ray")
     page, folder = places(output)
+    table = json_file.with_suffix(".csv") if json_file and not special(json_file) else None
+    own = Path(settings.losses_from) if settings.losses_from else None
+    need_apart(
+        {"--output": page, "--json": json_file, "the table beside --json": table},
+        {"DATA": Path(data), "--losses-from": own},
+    )
+    if page != output:
+        need_ours(page, GENERATOR)
+    if table:
+        need_ours(table, TABLE)
     if context.get_parameter_source("output") is click.core.ParameterSource.DEFAULT:
         folder = folder / "*"  # a folder of its own for every comparison that nobody named
-    _run(settings, page, folder, json_file, fresh, (jobs, backend, cluster))
+    _run(settings, page, folder, (json_file, table), fresh, (jobs, backend, cluster))
 
 
 def places(output: Path) -> tuple[Path, Path]:
@@ -203,7 +215,7 @@ def _run(
     settings: Settings,
     page: Path,
     folder: Path,
-    json_file: Path | None,
+    data_files: tuple[Path | None, Path | None],
     fresh: bool,
     engine: tuple[int, str, str | None],
 ) -> None:
@@ -215,22 +227,23 @@ def _run(
 
     begin = time.perf_counter()
     made = plan.resolve(settings, load(settings.data, settings.target, settings.task))
-    for path in filter(None, (page, json_file)):
+    json_file, table = data_files
+    for path in filter(None, (page, json_file, table)):
         make_room(path)
     manifest = store.manifest(made)
     if folder.name == "*":
         folder = folder.with_name(f"{made.dataset.name}-{store.short_name(manifest)}")
     messages = Console(stderr=True)
-    kept = store.Store(folder, manifest)
+    trials = made.trials
+    kept = store.Store(folder, manifest, [trial.key for trial in trials])
     with kept.opened(fresh):
         found = kept.load()
-        trials = made.trials
         missing = [trial for trial in trials if trial.key not in found]
         count, backend, cluster = engine
         with terminal.watching(messages, len(trials), len(trials) - len(missing)) as watch:
             running = jobs.results(
                 *(made.work, made.dataset, missing, count or cpu_count(), backend, cluster),
-                scratch=kept.folder,
+                lent=kept.lent,
             )
             try:
                 for trial, result in running:
@@ -256,8 +269,10 @@ def _run(
         write(page, report.page(everything))
         if json_file:
             write(json_file, record.as_text(everything))
-            write(json_file.with_suffix(".csv"), record.as_csv(everything))
-            written += [json_file, json_file.with_suffix(".csv")]
+            written.append(json_file)
+        if table:
+            write(table, record.as_csv(everything))
+            written.append(table)
     _say(messages, len(missing), time.perf_counter() - begin, written, folder)
 
 

@@ -61,8 +61,7 @@ def read(
                     f"{OPTIONS[kind]} is a share of the training rows: "
                     f"at least 0 and below 1, not {share:g}"
                 )
-        if len(set(amounts)) < len(amounts):
-            raise InputError(f"{OPTIONS[kind]} names the same share twice")
+        _different(kind, amounts, "share")
         asked += [Condition(kind, share) if share else CLEAN for share in amounts]
     for ratio in imbalance:
         if not 1 <= ratio < float("inf"):
@@ -70,9 +69,16 @@ def read(
                 f"--imbalance 100 keeps 1 training row of a rare class for every 100 of the "
                 f"largest: give a number of at least 1, not {ratio:g}"
             )
+    _different("imbalance", imbalance, "ratio")
     asked += [Condition("imbalance", ratio) for ratio in imbalance]
     first = [CLEAN] if CLEAN in asked else []
     return tuple(first + [condition for condition in asked if condition != CLEAN])
+
+
+def _different(kind: Kind, amounts: tuple[float, ...], what: str) -> None:
+    """Conditions are told apart by their keys, which hold six digits."""
+    if len({Condition(kind, amount).key for amount in amounts}) < len(amounts):
+        raise InputError(f"{OPTIONS[kind]} names the same {what} twice")
 
 
 def suited(conditions: tuple[Condition, ...], task: str) -> None:

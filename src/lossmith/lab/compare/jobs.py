@@ -6,8 +6,8 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import joblib
 
 from lossmith.errors import InputError
 from lossmith.lab.compare import trial
+from lossmith.lab.compare.leftovers import DATA, SCRATCH
 from lossmith.lab.compare.trial import Trial, Work
 from lossmith.lab.data.dataset import Dataset
 
-SCRATCH = "lossmith-data-"  # folders that hold the data while processes share them
 _OPENED: dict[str, Dataset] = {}  # the data of this process, opened once
 
 
@@ -29,11 +29,12 @@ def results(
     jobs: int,
     backend: str = "loky",
     cluster: str | None = None,
-    scratch: Path | None = None,
+    lent: Callable[[], AbstractContextManager[Path]] | None = None,
 ) -> Iterator[tuple[Trial, dict[str, Any]]]:
     """Run the trials, and hand out each as soon as it is finished, in any order.
 
-    On a cluster, Lossmith has to be installed where the workers run.
+    On a cluster, Lossmith has to be installed where the workers run. `lent` opens a folder for the
+    data that processes of this machine share; without it, one among the system's temporary files.
     """
     if backend == "loky" and (jobs == 1 or len(trials) <= 1):
         for one in trials:
@@ -46,14 +47,22 @@ def results(
         source: Dataset | str = dataset
         if backend == "loky":
             # Workers map the same file into memory: a million rows are there once, not per worker.
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch))
-            source = str(Path(folder) / "data")
-            joblib.dump(dataset, source)
+            source = str(stack.enter_context((lent or _temporary)()) / DATA)
+            try:
+                joblib.dump(dataset, source)
+            except OSError as error:
+                raise InputError(f"cannot write {source}: {error.strerror or error}") from None
         stack.enter_context(_engine(backend, jobs, cluster, dataset))
         parallel = joblib.Parallel(
             return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
         )
         yield from parallel(joblib.delayed(_one)(work, source, one) for one in trials)
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
+        yield Path(folder)
 
 
 def _one(work: Work, source: Dataset | str, one: Trial) -> tuple[Trial, dict[str, Any]]:

@@ -1,11 +1,16 @@
-"""Finished trials on the disk, so that a comparison that was killed goes on where it was."""
+"""Finished trials on the disk, so that a comparison that was killed goes on where it was.
+
+The folder may hold other people's files, too. What `manifest.json` names is ours, and only that is
+ever removed or written over: the trials of this comparison and the data lent to its processes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator
+import secrets
+import tempfile
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +19,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import lossmith
+from lossmith.engine.folder import closed
 from lossmith.errors import InputError
-from lossmith.lab.compare import models
-from lossmith.lab.compare.jobs import SCRATCH
+from lossmith.lab.compare import leftovers, models
 from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.record import PACKAGES
 from lossmith.lab.output import make_room, provenance, write
@@ -35,9 +40,11 @@ DECIDING = (
 class Store:
     """A folder: what is compared in `manifest.json`, and a file for every finished trial."""
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: Path, manifest: dict[str, Any], keys: Collection[str]) -> None:
+        self.folder, self.manifest, self.keys = folder, manifest, keys
         self.trials = folder / "trials"
+        self._lent: list[str] = []
+        self._mark = short_name(manifest)  # stands in every trial: one of another does not count
 
     @contextmanager
     def opened(self, fresh: bool) -> Iterator[None]:
@@ -51,6 +58,8 @@ class Store:
                 f"another comparison is writing to {self.folder}: wait for it, or name another "
                 "--output"
             ) from None
+        except OSError as error:
+            raise InputError(f"cannot lock {self.folder / LOCK}: {error.strerror}") from None
         try:
             self._settle(fresh)
             yield
@@ -58,42 +67,82 @@ class Store:
             lock.release()
 
     def load(self) -> dict[str, dict[str, Any]]:
-        """The finished trials by name. A file that cannot be read is as good as none."""
+        """The finished trials by name. What is not whole, or of another comparison, is none."""
         found = {}
-        for path in sorted(self.trials.glob("*.json")):
-            with suppress(OSError, ValueError):
-                result = json.loads(path.read_text(encoding="utf-8"))
-                if isinstance(result, dict) and "status" in result:
-                    found[path.stem] = result
+        for key in self.keys:
+            path = self.trials / f"{key}.json"
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                raise InputError(
+                    f"{path} is no file of a comparison: move it away, or name another --output"
+                )
+            with suppress(OSError, ValueError, RecursionError):
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                if isinstance(kept, dict) and kept.get("of") == f"{self._mark} {key}":
+                    found[key] = kept["result"]
         return found
 
     def save(self, key: str, result: dict[str, Any]) -> None:
         """Put a finished trial on the disk, whole or not at all."""
-        write(self.trials / f"{key}.json", json.dumps(result, allow_nan=False), sync=True)
+        kept = {"of": f"{self._mark} {key}", "result": result}
+        write(self.trials / f"{key}.json", json.dumps(kept, allow_nan=False), sync=True)
+
+    @contextmanager
+    def lent(self) -> Iterator[Path]:
+        """A folder for the data that processes share, in the manifest before it is there.
+
+        The processes unpickle the data, which can run code: where others may write to the folder,
+        and so could put their own in its place, it is lent from the system's temporary files.
+        """
+        if not closed(self.folder):
+            with tempfile.TemporaryDirectory(prefix=leftovers.SCRATCH) as other:
+                yield Path(other)
+            return
+        name = f"{leftovers.SCRATCH}{secrets.token_hex(8)}"
+        place = self.folder / name
+        self._lent.append(name)
+        self._write()
+        try:
+            place.mkdir(mode=0o700)
+            yield place
+        finally:
+            leftovers.take_back(place)
+            self._lent.remove(name)
+            with suppress(InputError):  # the folder may be gone; the trials are what counts
+                self._write()
 
     def _settle(self, fresh: bool) -> None:
-        path = self.folder / MANIFEST
-        if fresh:
-            with suppress(FileNotFoundError):
-                path.unlink()
-            shutil.rmtree(self.trials, ignore_errors=True)
-        if path.exists():
-            try:
-                before = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                raise InputError(f"{path} cannot be read: --fresh begins anew") from None
-            changed = _differences(before, json.loads(json.dumps(self.manifest)))
-            if changed:
+        if self.trials.is_symlink() or (self.trials.exists() and not self.trials.is_dir()):
+            raise InputError(
+                f"{self.trials} is no folder of a comparison: move it away, or name another "
+                "--output"
+            )
+        before = leftovers.manifest(self.folder / MANIFEST)
+        if before is not None:
+            compared = {k: v for k, v in before.items() if k not in leftovers.NAMED}
+            changed = _differences(compared, json.loads(json.dumps(self.manifest)))
+            if changed and not fresh:
                 raise InputError(
                     f"{self.folder} holds another comparison ({'; '.join(changed)}): "
                     "--fresh discards it, or name another --output"
                 )
+            if fresh:
+                leftovers.drop_trials(self.trials, before)
+            leftovers.drop_rest(self.folder, before)
         elif self.trials.exists() and any(self.trials.iterdir()):
-            raise InputError(f"{self.folder} has trials but no {MANIFEST}: --fresh discards them")
-        for left in self.folder.glob(f"{SCRATCH}*"):  # by a run that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        self.trials.mkdir(exist_ok=True)
-        write(path, json.dumps(self.manifest, indent=1), sync=True)
+            raise InputError(
+                f"{self.folder} has trials but no {MANIFEST} that says whose: move them away, or "
+                "name another --output"
+            )
+        try:
+            self.trials.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make {self.trials}: {error.strerror}") from None
+        self._write()
+
+    def _write(self) -> None:
+        named = {"trials": list(self.keys), "lent": self._lent}
+        whole = json.dumps({**self.manifest, **named}, indent=1)
+        write(self.folder / MANIFEST, whole, sync=True)
 
 
 def manifest(plan: Plan) -> dict[str, Any]:

@@ -218,4 +218,5 @@ def _read(path: Path, name: str) -> NDArray[Any]:
         raise InputError(f"{path}: the array {quote(name)} has no rows")
     if values.ndim > 1 and values.dtype.kind in "SU":
         raise InputError(f"{path}: the array {quote(name)} holds text: save features as numbers")
-    return values
+    # In the byte order of this machine, for nothing that comes after reads another.
+    return values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from typing import Any
 
 import click
@@ -152,4 +153,6 @@ def read_settings(words: tuple[str, ...]) -> tuple[list[str], dict[str, float]]:
 
 
 def dump(data: Any) -> None:
-    click.echo(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
+    # Where a letter cannot be written as it is, JSON has its own way to say it.
+    plain = "utf" not in (getattr(sys.stdout, "encoding", None) or "").lower()
+    click.echo(json.dumps(data, indent=1, ensure_ascii=plain, allow_nan=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossmith.errors import InputError
+from lossmith.lab.output import make_room, write
 
 if TYPE_CHECKING:
     from lossmith.formula.record import Formula
@@ -60,6 +62,7 @@ def show(words: tuple[str, ...], as_latex: bool, as_json: bool, picture: Path | 
         for line in page(record, values, as_latex):
             click.echo(line)
     if picture is not None:
+        make_room(picture)
         draw(record, values, picture)
         click.echo(f"plot written to {picture}", err=as_json)
 
@@ -160,9 +163,7 @@ def draw(record: Formula, values: dict[str, float], picture: Path) -> None:
     from lossmith.lab.picture.curves import plot
 
     figure = plot(record, parameters=values)[0].get_figure(root=True)
-    try:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        if figure is not None:
-            figure.savefig(picture, dpi=150)
-    except OSError as error:
-        raise InputError(f"cannot write {picture}: {error.strerror}") from None
+    if figure is not None:
+        made = io.BytesIO()
+        figure.savefig(made, dpi=150, format=picture.suffix[1:].lower())
+        write(picture, made.getvalue())

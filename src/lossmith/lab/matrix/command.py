@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossmith.errors import InputError
-from lossmith.lab.output import need_folder
+from lossmith.lab.output import need_folder, write
 
 if TYPE_CHECKING:
     from lossmith.lab.matrix.draw import Case
@@ -80,7 +80,7 @@ def matrix(
     for miss in result["missed"][:10]:
         print(f"  missed: {miss}")
     if json_file is not None:
-        json_file.write_text(json.dumps({"seed": seed, "of": len(every), **result}, indent=1))
+        write(json_file, json.dumps({"seed": seed, "of": len(every), **result}, indent=1))
     if result["missed"]:
         sys.exit(1)
 

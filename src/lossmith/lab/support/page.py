@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from lossmith.errors import InputError
+from lossmith.lab import output
 from lossmith.lab.support.table import Cell
 
 BEGIN, END = "<!-- support:begin -->", "<!-- support:end -->"
@@ -79,4 +80,4 @@ def write(path: Path, cells: Sequence[Cell]) -> None:
         raise InputError(f"{path} has no place for the table: lines {BEGIN} and {END}.")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    path.write_text(f"{before}{BEGIN}\n{markdown(cells)}\n{END}{after}", encoding="utf-8")
+    output.write(path, f"{before}{BEGIN}\n{markdown(cells)}\n{END}{after}")

@@ -1,0 +1,159 @@
+"""SECURITY.md names every place that removes, writes or executes, each with the test that bounds it.
+
+The places are found in the source: by what is called there, in which function of which file.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from house.tree import PACKAGE, ROOT, sources
+
+PAGE = ROOT / "SECURITY.md"
+
+# What a call is named, whoever it is asked of.
+CALLED = {
+    "removes": {"unlink", "rmtree", "rmdir", "removedirs", "truncate", "take_back", "drop_trials"},
+    "writes": {
+        *("write_text", "write_bytes", "mkstemp", "TemporaryDirectory", "NamedTemporaryFile"),
+        *("savefig", "to_csv", "tofile", "fdopen", "symlink_to", "hardlink_to", "rename"),
+    },
+    "executes": {
+        *("import_module", "exec_module", "run_module", "run_path", "CFUNCTYPE", "CDLL"),
+        *("add_object_file", "Popen", "check_output", "check_call", "load_library", "_exit"),
+    },
+}
+BARE = {"exec", "eval", "compile", "__import__"}  # the built-in functions, by their bare names
+OF_MODULE = {
+    "os": {
+        *("open", "remove", "replace", "rename", "unlink", "system", "popen", "kill", "killpg"),
+        *("execv", "execve", "execvp", "spawnv", "posix_spawn", "startfile", "truncate"),
+    },
+    "pickle": {"load", "loads", "Unpickler"},
+    "marshal": {"load", "loads"},
+    "torch": {"load", "save"},
+    "joblib": {"load", "dump"},
+    "np": {"load", "save", "savez"},
+    "shutil": {"move", "copy", "copyfile", "copytree", "rmtree"},
+    "subprocess": {"run", "call", "Popen", "check_output"},
+    "runpy": {"run_module", "run_path"},
+    "code": {"interact", "InteractiveInterpreter"},
+}
+# Imported by name, such a function could be called without its module.
+NEVER_BY_NAME = {"pickle", "marshal", "shutil", "subprocess", "runpy", "os", "joblib.externals"}
+
+
+def places(path: Path) -> Iterator[tuple[str, str]]:
+    """(function, what it calls) of every place in a file that removes, writes or executes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+    def walk(node: ast.AST, inside: str) -> Iterator[tuple[str, str]]:
+        for child in ast.iter_child_nodes(node):
+            name = inside
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                name = f"{inside}.{child.name}".removeprefix(".")
+            if isinstance(child, ast.Call) and (found := dangerous(child)):
+                yield inside or "the module", found
+            if isinstance(child, ast.ImportFrom) and child.module in NEVER_BY_NAME:
+                yield inside or "the module", f"from {child.module} import"
+            yield from walk(child, name)
+
+    return walk(tree, "")
+
+
+def dangerous(call: ast.Call) -> str | None:
+    """What a call does, if it is one of those that the page has to name."""
+    function = call.func
+    if isinstance(function, ast.Name):
+        if function.id in BARE or (function.id == "open" and writing(call, 1)):
+            return function.id
+        everywhere = set.union(*CALLED.values())
+        return function.id if function.id in everywhere else None
+    if not isinstance(function, ast.Attribute):
+        return None
+    name = function.attr
+    owner = function.value.id if isinstance(function.value, ast.Name) else ""
+    if any(name in names for names in CALLED.values()) or name in OF_MODULE.get(owner, ()):
+        return name
+    if name == "open" and writing(call, 0):
+        return name
+    # A path that takes another's place; of a text or a formula, `replace` takes two arguments.
+    moves = name in ("replace", "rename") and len(call.args) == 1 and not call.keywords
+    return name if moves and not isinstance(call.args[0], ast.Lambda) else None
+
+
+def writing(call: ast.Call, place: int) -> bool:
+    """Whether `open` was given a mode that writes."""
+    given = [k.value for k in call.keywords if k.arg == "mode"] + call.args[place : place + 1]
+    return any(
+        isinstance(mode, ast.Constant)
+        and isinstance(mode.value, str)
+        and re.fullmatch(r"[rwaxbt+U]+", mode.value) is not None
+        and set(mode.value) & set("wax+") != set()
+        for mode in given
+    )
+
+
+def found() -> set[str]:
+    return {
+        f"{path.relative_to(PACKAGE).as_posix()}::{function}"
+        for path in sources()
+        for function, _ in places(path)
+    }
+
+
+def table() -> list[tuple[set[str], set[str]]]:
+    """The rows of the page: the places, and the tests that bound them."""
+    rows = []
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if line.startswith("| `") and len(cells) == 4:
+            where, tests = (set(re.findall(r"`([^`]+::[^`]+)`", c)) for c in (cells[0], cells[3]))
+            rows.append((where, tests))
+    return rows
+
+
+def test_every_place_is_on_the_page_and_every_place_of_the_page_is_there() -> None:
+    named = set().union(*(where for where, _ in table()))
+    assert found() - named == set(), "these remove, write or execute: name and bound them"
+    assert named - found() == set(), "these are gone"
+
+
+def test_every_row_names_tests_that_exist() -> None:
+    rows = table()
+    assert len(rows) > 10
+    for where, tests in rows:
+        assert tests, f"{where} has no test"
+        for test in tests:
+            file, _, name = test.partition("::")
+            tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+            assert name in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, test
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import shutil\nshutil.rmtree(x)", "from shutil import rmtree", "os.remove(x)", "p.unlink()",
+        "exec(text)", "eval(text)", "open(p, 'w')", "p.open('wb')", "open(p, mode='r+')",
+        "pickle.loads(b)", "torch.load(f)", "importlib.import_module(name)", "draft.replace(path)",
+        "subprocess.run(['x'])", "from pickle import loads", "p.write_text('x')", "os.open(p, 0)",
+    ],
+)  # fmt: skip
+def test_a_planted_danger_is_found(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "fault.py"
+    path.write_text(f"def outer():\n    def inner():\n        {text.splitlines()[-1]}\n")
+    assert [function for function, _ in places(path)] == ["outer.inner"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["net.eval()", "re.compile('x')", "open(p)", "p.open('rb')", "'a'.replace('b', 'c')"]
+    + ["k.open('if x:')", "replace(call, weight=w)", "names.remove(x)", "e.replace(lambda x: x)"],
+)
+def test_an_innocent_call_is_not(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sound.py"
+    path.write_text(f"def f():\n    {text}\n")
+    assert list(places(path)) == []
