@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lossmith.errors import InputError, ShapeError
-from lossmith.face import checks
+from lossmith.errors import InputError, LabelError, ShapeError
+from lossmith.face import checks, values
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.peers_common import by_class, never_larger, one_hot
 
@@ -89,6 +89,16 @@ def _smooth(y_true: Tensor, share: float, floor: float) -> Tensor:
     return y_true * (1 - share) + share * floor if share else y_true
 
 
+def _clipped_entropy(name: str, p: Tensor, t: Tensor) -> Tensor:
+    if values.readable(t) and bool(((t < 0) | (t > 1)).any()):
+        raise LabelError(
+            f"{name}: y_true runs from {t.min():g} to {t.max():g}; labels beside probabilities lie "
+            "in [0, 1]. Are y_true and y_pred swapped? Keras takes the target first."
+        )
+    p = p.clamp(_EPSILON, 1 - _EPSILON)
+    return -(t * p.log() + (1 - t) * (1 - p).log())
+
+
 def keras_binary_crossentropy(
     y_true: Tensor,
     y_pred: Tensor,
@@ -122,8 +132,7 @@ def keras_binary_crossentropy(
     if from_logits:
         each = functional.binary_cross_entropy_with_logits(y_pred, t, reduction="none")
     else:
-        p = y_pred.clamp(_EPSILON, 1 - _EPSILON)
-        each = functional.binary_cross_entropy(p, t, reduction="none")
+        each = _clipped_entropy("keras_binary_crossentropy", y_pred, t)
     return _reduce("keras_binary_crossentropy", each.mean(-1), sample_weight, reduction)
 
 
@@ -165,8 +174,7 @@ def keras_binary_focal_crossentropy(
     y_true, y_pred = _pair("keras_binary_focal_crossentropy", y_true, y_pred)
     t = _smooth(y_true, label_smoothing, 0.5)
     p = torch.sigmoid(y_pred) if from_logits else y_pred
-    clipped = p.clamp(_EPSILON, 1 - _EPSILON)
-    each = functional.binary_cross_entropy(clipped, t, reduction="none")
+    each = _clipped_entropy("keras_binary_focal_crossentropy", p, t)
     each = (1 - (t * p + (1 - t) * (1 - p))) ** gamma * each
     if apply_class_balancing:
         each = (t * alpha + (1 - t) * (1 - alpha)) * each

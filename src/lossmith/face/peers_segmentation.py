@@ -351,13 +351,12 @@ def smp_soft_cross_entropy(
     ignored rows out of it, as torch does.
     """
     checks.tensors("smp_soft_cross_entropy", y_pred, y_true)
-    column = y_true.dim() == y_pred.dim() and y_true.shape[1:2] == (1,)
-    if column:
+    if y_true.dim() == y_pred.dim() and y_true.shape[1:2] == (1,):
         y_true = y_true.squeeze(1)
     loss = FUNCTIONS["cross_entropy"](
         y_pred, y_true, label_smoothing=smooth_factor, reduction="none",
         ignore_index=-100 if ignore_index is None else ignore_index,
     )  # fmt: skip
-    if ignore_index is not None or column:
+    if ignore_index is not None:
         loss = loss.unsqueeze(1)
     return plain_reduce("smp_soft_cross_entropy", loss, reduction)
