@@ -32,6 +32,13 @@ Y3 = tensor([[0, 1], [2, 2], [1, 0], [2, 0]])
 HOT, HOT3 = one_hot(Y, 3).double(), one_hot(Y3, 3).movedim(-1, 1).double()
 Q, P, Z = X.sigmoid(), X.softmax(1), torch.zeros_like(R)
 
+
+def ignoring(reduction: str, weight: Tensor | None = None) -> Tensor:
+    return presets.keras_categorical_crossentropy(
+        GAP, X, True, 0.0, weight, reduction, ignore_class=-100
+    )  # type: ignore[arg-type]
+
+
 RECORDED: dict[str, tuple[float, Callable[[], Tensor]]] = {
     "torchvision": (
         0.31442380450095436,
@@ -172,6 +179,70 @@ RECORDED: dict[str, tuple[float, Callable[[], Tensor]]] = {
         2.7337498664855957,
         lambda: presets.keras_huber(Z, R, 2.5, sample_weight=S),
     ),
+    "Keras CE, column": (
+        0.6129133105278015,
+        lambda: presets.keras_categorical_crossentropy(Y[:, None], P),
+    ),
+    "Keras Huber, column of weights": (
+        6.625,
+        lambda: presets.keras_huber(Z, R, sample_weight=S[:, None], reduction="sum"),
+    ),
+    "Keras binary CE, column of labels": (
+        0.6791735291481018,
+        lambda: presets.keras_binary_crossentropy(
+            HARD[:, :1], X[:, 0], True, sample_weight=S, reduction="mean"
+        ),
+    ),
+    "Keras focal, pixels": (
+        0.24907180666923523,
+        lambda: presets.keras_categorical_focal_crossentropy(
+            HOT3.movedim(1, -1),
+            X3.movedim(1, -1),
+            from_logits=True,
+            sample_weight=torch.stack([S, 2 * S], 1)[..., None],
+            reduction="mean_with_sample_weight",
+        ),
+    ),
+    "Keras CE, axis": (  # axis=1 there
+        1.3422646522521973,
+        lambda: presets.keras_categorical_crossentropy(
+            HOT3.movedim(1, -1), X3.movedim(1, -1), True
+        ),
+    ),
+    "Keras CE, ignored, mean": (0.6372180581092834, lambda: ignoring("mean", S)),
+    "Keras CE, ignored, by weight": (
+        0.4248120188713074,
+        lambda: ignoring("mean_with_sample_weight", S),
+    ),
+    "Keras CE, ignored, sum": (1.9116541147232056, lambda: ignoring("sum", S[:, None])),
+    "Keras CE, ignored, no weights": (
+        0.5069068670272827,
+        lambda: ignoring("sum_over_batch_size"),
+    ),
+    "MONAI, sum of rows": (
+        0.5433075428009033,
+        lambda: presets.monai_focal_loss(X, HARD, reduction="sum"),
+    ),
+    "MONAI, sum of columns": (
+        0.15283140540122986,
+        lambda: presets.monai_focal_loss(X[:, :1], HARD[:, :1], weight=2.0, reduction="sum"),
+    ),
+    "MONAI without background": (  # include_background=False there
+        0.9888008832931519,
+        lambda: presets.monai_focal_loss(X[:, 1:], HARD[:, 1:], weight=[1.0, 2.0]),
+    ),
+    "MONAI softmax, without background": (
+        0.04094896838068962,
+        lambda: presets.monai_focal_loss(X[:, 1:], HOT[:, 1:], use_softmax=True),
+    ),
+    "smp CE, channel": (
+        0.7854908391222775,
+        lambda: presets.smp_soft_cross_entropy(X3, Y3[:, None], 0.1, ignore_index=0),
+    ),
+    "smp binary, channel": (
+        0.369257964938795,
+        lambda: presets.smp_focal_loss(X[:, None], SOFT, "binary"),
+    ),
 }
 
 
@@ -286,8 +357,8 @@ def test_bad_options_are_named() -> None:
         presets.mmdet_smooth_l1_loss(R, Z, reduction="sum", avg_factor=2.0)
     with pytest.raises(lossmith.ParameterError, match="alpha = 2"):
         presets.torchvision_sigmoid_focal_loss(X, HARD, alpha=2)
-    with pytest.raises(lossmith.InputError, match="reduction='mean'"):
-        presets.keras_huber(Z, R, reduction="mean")  # type: ignore[arg-type]
+    with pytest.raises(lossmith.InputError, match="reduction='average'"):
+        presets.keras_huber(Z, R, reduction="average")  # type: ignore[arg-type]
 
 
 def test_the_page_on_moving_is_right() -> None:

@@ -8,19 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lossmith.errors import InputError, ParameterError
+from lossmith.errors import InputError, ParameterError, ShapeError
 from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
+from lossmith.face.peers_common import never_larger, one_hot, plain_reduce, same
 
 Reduction = Literal["mean", "sum", "none"]
-
-
-def plain_reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
-    """The mean over all elements, the sum, or the elements."""
-    checks.reduction(name, reduction)
-    if reduction == "none":
-        return loss
-    return loss.mean() if reduction == "mean" else loss.sum()
 
 
 def linear_mix_focal(logits: Tensor, target: Tensor, gamma: float) -> Tensor:
@@ -61,7 +54,8 @@ def torchvision_sigmoid_focal_loss(
         raise ParameterError(
             f"torchvision_sigmoid_focal_loss: alpha = {alpha!r} is neither in [0, 1] nor -1 (none)."
         )
-    loss = linear_mix_focal(inputs, targets, gamma)
+    same("torchvision_sigmoid_focal_loss", inputs, targets)
+    loss = linear_mix_focal(inputs, targets.to(inputs.dtype), gamma)
     if alpha >= 0:
         loss = (alpha * targets + (1 - alpha) * (1 - targets)) * loss
     return plain_reduce("torchvision_sigmoid_focal_loss", loss, reduction)
@@ -71,7 +65,7 @@ def _mmdet_reduce(
     name: str, loss: Tensor, weight: Tensor | None, reduction: str, avg_factor: float | None
 ) -> Tensor:
     if weight is not None:
-        loss = loss * weight
+        loss = loss * never_larger(name, "weight", weight, loss)
     if avg_factor is None or reduction == "none":
         return plain_reduce(name, loss, reduction)
     if reduction != "mean":
@@ -96,7 +90,7 @@ def mmdet_sigmoid_focal_loss(
 
     Shapes:
         pred: (N, C). target: (N, C), or indices (N,) where C means background: no class at all.
-        weight: (N,) or (N, C).
+        weight: (N,), (N, C) or (N·C,). Other shapes with both alike, one weight for each element.
 
     Parameters:
         pred, target: scores and labels.
@@ -109,16 +103,23 @@ def mmdet_sigmoid_focal_loss(
     Differs from lossmith.binary_focal: soft labels as in torchvision; alpha 0.25 by default; the
     mean divides by elements or by avg_factor, ours by the sum of the weights.
     """
-    if pred.dim() != target.dim():
-        classes = pred.shape[1]
-        target = functional.one_hot(target, num_classes=classes + 1)[:, :classes]
+    name = "mmdet_sigmoid_focal_loss"
+    checks.tensors(name, pred, target)
+    if pred.dim() == 2 and target.dim() == 1 and not target.is_floating_point():
+        target = one_hot(name, target, pred.shape[1] + 1)[:, : pred.shape[1]]
+    checks.same_shape(name, pred, target)
     target = target.to(pred.dtype)
     loss = linear_mix_focal(pred, target, gamma)
     loss = loss * (alpha * target + (1 - alpha) * (1 - target))
     if weight is not None and weight.shape != loss.shape:
-        rows = weight.shape[0] == loss.shape[0]
-        weight = weight.view(-1, 1) if rows else weight.view(loss.shape[0], -1)
-    return _mmdet_reduce("mmdet_sigmoid_focal_loss", loss, weight, reduction, avg_factor)
+        rows, columns = (*loss.shape, 0, 0)[:2]
+        if loss.dim() != 2 or weight.shape not in ((rows,), (rows, 1), (rows * columns,)):
+            raise ShapeError(
+                f"{name}: weight has shape {tuple(weight.shape)} and pred {tuple(pred.shape)}; "
+                "give one weight for each row, (N,), or for each element."
+            )
+        weight = weight.view(rows, -1)
+    return _mmdet_reduce(name, loss, weight, reduction, avg_factor)
 
 
 def mmdet_smooth_l1_loss(
@@ -136,7 +137,7 @@ def mmdet_smooth_l1_loss(
         elements, or / (avg_factor + 1.2e-7).
 
     Shapes:
-        pred and target: any, both the same. weight: one that broadcasts to them.
+        pred and target: any, both the same. weight: the same, or with sizes of 1 where it repeats.
 
     Parameters:
         pred, target: real numbers.

@@ -1,8 +1,15 @@
-"""The meanings of Keras 3; public as `lossmith.presets`.
+"""The meanings of Keras 3.15; public as `lossmith.presets`.
 
-Keras takes the target first, probabilities by default, and classes on the last dimension. Its
-`reduction` is that of its loss classes: "sum_over_batch_size" divides Σ w·loss by the number of
-losses, "mean_with_sample_weight" by Σ w.
+Keras takes the target first, probabilities by default, and classes on the last dimension. Where
+the ranks of two tensors differ by a column, (N,) and (N, 1), Keras makes them agree; so do these,
+for labels and for sample weights. Its `reduction` is that of its loss classes: "mean", another
+name of "sum_over_batch_size", divides Σ w·loss by the number of losses, "mean_with_sample_weight"
+by Σ w; None is "none". A single loss (y_pred of one dimension) is only multiplied by its weight.
+
+Left out: `axis` (move classes last, `x.movedim(1, -1)`), `dtype` and Keras masks. Halves are
+computed in float32 as Keras does, float64 stays where Keras would round it. Refused, where Keras
+broadcasts: labels of another shape, and weights that would enlarge the losses. No losses at all
+give 0, not an empty tensor.
 """
 
 from __future__ import annotations
@@ -14,33 +21,82 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lossmith.errors import InputError
+from lossmith.errors import InputError, LabelError, ShapeError
+from lossmith.face import checks, values
 from lossmith.face.catalogue import FUNCTIONS
+from lossmith.face.peers_common import by_class, never_larger, one_hot
 
-Reduction = Literal["sum_over_batch_size", "mean_with_sample_weight", "sum", "none"]
+Reduction = Literal["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"] | None
+_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 _EPSILON = 1e-7  # keras.config.epsilon()
 
 
-def _reduce(name: str, losses: Tensor, sample_weight: Tensor | None, reduction: str) -> Tensor:
-    mass = torch.tensor(float(losses.numel()), device=losses.device)
+def _one_rank(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """A vector gains the column that the other has; of longer tensors the column goes."""
+    if a.dim() == b.dim() + 1 and a.shape[-1] == 1:
+        return (a, b.unsqueeze(-1)) if b.dim() == 1 else (a.squeeze(-1), b)
+    if b.dim() == a.dim() + 1 and b.shape[-1] == 1:
+        b, a = _one_rank(b, a)
+    return a, b
+
+
+def _pair(name: str, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in one shape and in the dtype of the arithmetic."""
+    checks.tensors(name, y_pred, y_true)
+    y_true, y_pred = _one_rank(y_true, y_pred)
+    checks.same_shape(name, y_pred, y_true)
+    y_pred = _wide(y_pred)
+    return y_true.to(y_pred.dtype), y_pred
+
+
+def _wide(y_pred: Tensor) -> Tensor:
+    return y_pred.float() if y_pred.dtype in (torch.float16, torch.bfloat16) else y_pred
+
+
+def _reduce(
+    name: str,
+    losses: Tensor,
+    sample_weight: Tensor | None,
+    reduction: str | None,
+    kept: Tensor | None = None,
+) -> Tensor:
+    if reduction not in _REDUCTIONS:
+        raise InputError(
+            f"{name}: reduction={reduction!r} is not known. Use "
+            '"sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none" or None.'
+        )
+    weight = kept
     if sample_weight is not None:
-        losses = losses * sample_weight
-    if reduction == "none":
+        weight = torch.as_tensor(sample_weight)
+        losses, weight = _one_rank(losses, weight)
+        weight = never_larger(name, "sample_weight", weight, losses)
+        if kept is not None:
+            weight = weight * kept.view(losses.shape)
+    if weight is not None:
+        losses = losses * weight
+    if losses.dim() == 0 or reduction in ("none", None):
         return losses
     if reduction == "sum":
         return losses.sum()
-    if reduction == "mean_with_sample_weight" and sample_weight is not None:
-        mass = sample_weight.sum()
-    elif reduction not in ("mean_with_sample_weight", "sum_over_batch_size"):
-        raise InputError(
-            f'{name}: reduction={reduction!r} is not known. Use "sum_over_batch_size", '
-            '"mean_with_sample_weight", "sum" or "none".'
-        )
+    # What `ignore_class` leaves out is no loss; without weights the mass is the losses that count.
+    counted = losses.new_tensor(losses.numel()) if kept is None else kept.sum()
+    weighted = reduction == "mean_with_sample_weight" and weight is not None
+    mass = weight.sum() if weighted and weight is not None else counted
     return torch.where(mass == 0, 0.0, losses.sum() / torch.where(mass == 0, 1.0, mass))
 
 
 def _smooth(y_true: Tensor, share: float, floor: float) -> Tensor:
     return y_true * (1 - share) + share * floor if share else y_true
+
+
+def _clipped_entropy(name: str, p: Tensor, t: Tensor) -> Tensor:
+    if values.readable(t) and bool(((t < 0) | (t > 1)).any()):
+        raise LabelError(
+            f"{name}: y_true runs from {t.min():g} to {t.max():g}; labels beside probabilities lie "
+            "in [0, 1]. Are y_true and y_pred swapped? Keras takes the target first."
+        )
+    p = p.clamp(_EPSILON, 1 - _EPSILON)
+    return -(t * p.log() + (1 - t) * (1 - p).log())
 
 
 def keras_binary_crossentropy(
@@ -71,12 +127,12 @@ def keras_binary_crossentropy(
     Differs from lossmith.binary_cross_entropy: ours takes scores, never clips (Keras's slope is 0
     beyond |score| = 16), has one loss per element, and divides by the sum of the weights.
     """
-    t = _smooth(y_true.to(y_pred.dtype), label_smoothing, 0.5)
+    y_true, y_pred = _pair("keras_binary_crossentropy", y_true, y_pred)
+    t = _smooth(y_true, label_smoothing, 0.5)
     if from_logits:
         each = functional.binary_cross_entropy_with_logits(y_pred, t, reduction="none")
     else:
-        p = y_pred.clamp(_EPSILON, 1 - _EPSILON)
-        each = functional.binary_cross_entropy(p, t, reduction="none")
+        each = _clipped_entropy("keras_binary_crossentropy", y_pred, t)
     return _reduce("keras_binary_crossentropy", each.mean(-1), sample_weight, reduction)
 
 
@@ -115,10 +171,10 @@ def keras_binary_focal_crossentropy(
     Differs from lossmith.binary_focal: a soft label (a smoothed one too) mixes p_t linearly:
     0.0939 at (1.3, 0.7) against our 0.2932. Ours takes scores and never clips.
     """
-    t = _smooth(y_true.to(y_pred.dtype), label_smoothing, 0.5)
+    y_true, y_pred = _pair("keras_binary_focal_crossentropy", y_true, y_pred)
+    t = _smooth(y_true, label_smoothing, 0.5)
     p = torch.sigmoid(y_pred) if from_logits else y_pred
-    clipped = p.clamp(_EPSILON, 1 - _EPSILON)
-    each = functional.binary_cross_entropy(clipped, t, reduction="none")
+    each = _clipped_entropy("keras_binary_focal_crossentropy", p, t)
     each = (1 - (t * p + (1 - t) * (1 - p))) ** gamma * each
     if apply_class_balancing:
         each = (t * alpha + (1 - t) * (1 - alpha)) * each
@@ -130,6 +186,20 @@ def _probabilities(y_pred: Tensor, from_logits: bool) -> Tensor:
     return (p / p.sum(-1, keepdim=True)).clamp(_EPSILON, 1 - _EPSILON)
 
 
+def _some_classes(name: str, y_pred: Tensor) -> None:
+    if y_pred.dim() == 0 or y_pred.shape[-1] == 0:
+        raise ShapeError(
+            f"{name}: y_pred has shape {tuple(y_pred.shape)}; it needs (…, C), classes on the last "
+            "dimension."
+        )
+
+
+def _rows_of(index: Tensor, y_pred: Tensor) -> bool:
+    """Class indices are (…) or (…, 1) for (…, C); labels of a single class are no indices."""
+    rows = y_pred.shape[:-1]
+    return y_pred.shape[-1] > 1 and index.shape in (rows, (*rows, 1))
+
+
 def keras_categorical_crossentropy(
     y_true: Tensor,
     y_pred: Tensor,
@@ -137,6 +207,8 @@ def keras_categorical_crossentropy(
     label_smoothing: float = 0.0,
     sample_weight: Tensor | None = None,
     reduction: Reduction = "sum_over_batch_size",
+    *,
+    ignore_class: int | None = None,
 ) -> Tensor:
     """What `keras.losses.CategoricalCrossentropy` computes, and its Sparse twin.
 
@@ -145,8 +217,8 @@ def keras_categorical_crossentropy(
         divided by its sum and clipped to [1e-7, 1 - 1e-7].
 
     Shapes:
-        y_pred: (…, C). y_true: the same (one-hot or soft), or class indices (…) as the Sparse loss
-        takes them. Losses: (…).
+        y_pred: (…, C). y_true: the same (one-hot or soft), or class indices (…) or (…, 1), of an
+        integer dtype, as the Sparse loss takes them. Losses: (…).
 
     Parameters:
         y_true: labels.
@@ -155,16 +227,37 @@ def keras_categorical_crossentropy(
         label_smoothing (default 0.0): s.
         sample_weight (default None): multiplies each loss.
         reduction (default "sum_over_batch_size"): see above.
+        ignore_class (default None): indices of this value give 0 and leave every mean.
+
+    Left out: `axis`, indices as floats (use y_true.long()). On torch, Keras's ignore_class writes
+    into the tensor of weights that it is given; this one leaves it alone.
 
     Differs from lossmith.cross_entropy: ours has classes on dimension 1, takes scores, never
     clips, and its mean divides by the sum of the weights ("mean_with_sample_weight").
     """
-    if not y_true.is_floating_point() and y_true.dim() == y_pred.dim() - 1:
-        y_true = functional.one_hot(y_true.long(), y_pred.shape[-1])
-    t = _smooth(y_true.to(y_pred.dtype), label_smoothing, 1 / y_pred.shape[-1])
+    name, kept = "keras_categorical_crossentropy", None
+    checks.tensors(name, y_pred, y_true)
+    _some_classes(name, y_pred)
+    index = not y_true.is_floating_point() and _rows_of(y_true, y_pred)
+    if index:
+        y_true = y_true.reshape(y_pred.shape[:-1])
+        if ignore_class is not None:
+            kept = (y_true != ignore_class).to(_wide(y_pred).dtype)
+            y_true = torch.where(y_true == ignore_class, 0, y_true)
+        y_true = one_hot(name, y_true, y_pred.shape[-1])
+    elif ignore_class is not None:
+        raise InputError(
+            f"{name}: ignore_class goes with class indices (Keras's Sparse loss), but the target "
+            f"has shape {tuple(y_true.shape)} and dtype {y_true.dtype}. Use sample_weight instead."
+        )
+    y_true, y_pred = _pair(name, y_true, y_pred)
+    _some_classes(name, y_pred)
+    t = _smooth(y_true, label_smoothing, 1 / y_pred.shape[-1])
     log_p = y_pred.log_softmax(-1) if from_logits else _probabilities(y_pred, False).log()
     losses = -(t * log_p).sum(-1)
-    return _reduce("keras_categorical_crossentropy", losses, sample_weight, reduction)
+    if kept is not None:
+        losses = losses * kept
+    return _reduce(name, losses, sample_weight, reduction, kept)
 
 
 def keras_categorical_focal_crossentropy(
@@ -199,10 +292,15 @@ def keras_categorical_focal_crossentropy(
     Differs from lossmith.focal: the same meaning of soft labels, but a scalar alpha merely scales
     the loss (0.25 by default), so multiply ours by it; ours never clips.
     """
-    p = _probabilities(y_pred, from_logits)
-    t = _smooth(y_true.to(p.dtype), label_smoothing, 1 / p.shape[-1])
-    each = -t * p.log() * (1 - p) ** gamma * torch.as_tensor(alpha).to(p)
     name = "keras_categorical_focal_crossentropy"
+    y_true, y_pred = _pair(name, y_true, y_pred)
+    _some_classes(name, y_pred)
+    p = _probabilities(y_pred, from_logits)
+    t = _smooth(y_true, label_smoothing, 1 / p.shape[-1])
+    factor = torch.as_tensor(alpha).to(p)
+    if factor.dim():
+        factor = by_class(name, "alpha", factor, p, axis=-1)
+    each = -t * p.log() * (1 - p) ** gamma * factor
     return _reduce(name, each.sum(-1), sample_weight, reduction)
 
 
@@ -231,5 +329,6 @@ def keras_huber(
     Differs from lossmith.huber in the denominator under weights only: ours has one loss and one
     weight per element and divides by the sum of the weights.
     """
-    losses = FUNCTIONS["huber"](y_pred, y_true.to(y_pred.dtype), delta, reduction="none").mean(-1)
+    y_true, y_pred = _pair("keras_huber", y_true, y_pred)
+    losses = FUNCTIONS["huber"](y_pred, y_true, delta, reduction="none").mean(-1)
     return _reduce("keras_huber", losses, sample_weight, reduction)

@@ -9,20 +9,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lossmith.errors import InputError
+from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
+from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
-from lossmith.face.peers_detection import Reduction, plain_reduce
-
-
-def _by_class(values: Tensor, like: Tensor) -> Tensor:
-    return values.to(like).view(1, -1, *([1] * (like.dim() - 2)))
+from lossmith.face.peers_common import (
+    by_class,
+    classes_on_one,
+    columns_agree,
+    one_hot,
+    plain_reduce,
+    same,
+)
+from lossmith.face.peers_detection import Reduction
 
 
 def _background(alpha: float, like: Tensor) -> Tensor:
     """Class 0 weighs 1 - alpha, every other class alpha."""
     weights = torch.full((like.shape[1],), alpha, dtype=like.dtype, device=like.device)
     weights[0] = 1 - alpha
-    return _by_class(weights, like)
+    return by_class("", "", weights, like)
 
 
 def kornia_focal_loss(
@@ -61,7 +66,7 @@ def kornia_focal_loss(
     if alpha is not None:
         loss = loss * _background(alpha, loss)
     if weight is not None:
-        loss = loss * _by_class(weight, loss)
+        loss = loss * by_class("kornia_focal_loss", "weight", weight, loss)
     return plain_reduce("kornia_focal_loss", loss, reduction)
 
 
@@ -96,6 +101,9 @@ def kornia_binary_focal_loss_with_logits(
     Differs from lossmith.binary_focal: the same meaning of soft labels (two terms) and of alpha;
     ours has no alpha by default, and divides by the sum of the weights that count.
     """
+    name = "kornia_binary_focal_loss_with_logits"
+    same(name, pred, target)
+    classes_on_one(name, pred)
     dropped = torch.zeros_like(target, dtype=torch.bool)
     if ignore_index is not None:
         dropped = target == ignore_index
@@ -107,11 +115,11 @@ def kornia_binary_focal_loss_with_logits(
     if alpha is not None:
         positive, negative = alpha * positive, (1 - alpha) * negative
     if pos_weight is not None:
-        positive = positive * _by_class(pos_weight, pred)
+        positive = positive * by_class(name, "pos_weight", pos_weight, positive)
     loss = positive + negative
     if weight is not None:
-        loss = loss * _by_class(weight, pred)
-    return plain_reduce("kornia_binary_focal_loss_with_logits", loss, reduction)
+        loss = loss * by_class(name, "weight", weight, loss)
+    return plain_reduce(name, loss, reduction)
 
 
 def monai_focal_loss(
@@ -120,59 +128,88 @@ def monai_focal_loss(
     to_onehot_y: bool = False,
     gamma: float = 2.0,
     alpha: float | Sequence[float] | None = None,
-    weight: Sequence[float] | Tensor | None = None,
+    weight: float | Sequence[float] | Tensor | None = None,
     reduction: Reduction = "mean",
     use_softmax: bool = False,
 ) -> Tensor:
-    """What `monai.losses.FocalLoss` computes (without include_background and ignore_index).
+    """What `monai.losses.FocalLoss` computes, in float32 (float64 too is rounded to it).
 
     Formula:
         sigmoid: loss = a_t σ(-x(2t - 1))^gamma · bce(x, t), a_t = alpha·t + (1 - alpha)(1 - t), or
         alpha[c] where t = 1 and 1 elsewhere;
         softmax: loss = -a_c t_c (1 - p_c)^gamma log p_c, a_0 = 1 - alpha, a_c = alpha, or alpha[c].
         "mean" = over all elements, classes included; "sum" = Σ over rows and classes of the mean
-        over the spatial dimensions.
+        over the spatial dimensions, and of (N, C), where there are none, the mean all the same.
 
     Shapes:
         input: (N, C, …). target: the same, or (N, 1, …) indices with to_onehot_y.
 
     Parameters:
         input, target: scores and labels.
-        to_onehot_y (default False): the target holds class indices.
+        to_onehot_y (default False): the target holds class indices; of one class, it is ignored.
         gamma (default 2.0): focusing exponent.
         alpha (default None): as in the formula.
-        weight (default None): one weight per class; the mean is not divided by it.
+        weight (default None): one weight per class, not negative; or one number for all (of a
+            single class no other is taken). The mean is not divided by it.
         reduction (default "mean"): "mean", "sum" or "none".
         use_softmax (default False): softmax over classes instead of one sigmoid each.
+
+    Left out: include_background (hand over `input[:, 1:]`, `target[:, 1:]`) and ignore_index.
 
     Differs from lossmith.binary_focal and lossmith.focal: the same on hard labels before
     reduction. A soft label enters the factor through σ(-x(2t - 1)): 0.0877 at (1.3, 0.7) against
     our 0.2932. Ours divides by rows, not by rows × classes, and its sum is a sum.
     """
-    if to_onehot_y and input.shape[1] > 1:
-        hot = functional.one_hot(target.squeeze(1).long(), input.shape[1])
-        target = hot.movedim(-1, 1)
+    name = "monai_focal_loss"
+    checks.tensors(name, input, target)
+    classes_on_one(name, input)
+    classes = input.shape[1]
+    if to_onehot_y and classes > 1:
+        rows = (*input.shape[:1], *input.shape[2:])
+        column = target.shape == (rows[0], 1, *rows[1:])
+        if not column and (input.dim() > 2 or target.shape != rows):
+            raise ShapeError(
+                f"{name}: input {tuple(input.shape)} and to_onehot_y need class indices of shape "
+                f"{(rows[0], 1, *rows[1:])}, got {tuple(target.shape)}."
+            )
+        target = one_hot(name, target.reshape(rows), classes).movedim(-1, 1)
+    checks.same_shape(name, input, target)
     x, t = input.float(), target.float()
     given = torch.as_tensor(alpha).to(x) if alpha is not None else None
+    if given is not None and given.dim():
+        given = by_class(name, "alpha", given, x)
     if use_softmax:
         log_p = x.log_softmax(1)
         loss = -((1 - log_p.exp()) ** gamma) * log_p * t
         if given is not None:
-            own = _by_class(given, x) if given.dim() else _background(float(given), x)
-            loss = loss * own
+            loss = loss * (given if given.dim() else _background(float(given), x))
     else:
         loss = functional.binary_cross_entropy_with_logits(x, t, reduction="none")
         loss = loss * torch.exp(gamma * functional.logsigmoid(-x * (2 * t - 1)))
         if given is not None and given.dim():
-            loss = loss * torch.where(t == 1, _by_class(given, x), 1.0)
+            loss = loss * torch.where(t == 1, given, 1.0)
         elif given is not None:
             loss = loss * (given * t + (1 - given) * (1 - t))
     if weight is not None:
-        each = torch.as_tensor(weight).to(loss)
-        loss = loss * (_by_class(each, loss) if each.dim() else each)
-    if reduction == "sum" and loss.dim() > 2:
-        loss = loss.mean(tuple(range(2, loss.dim())))
-    return plain_reduce("monai_focal_loss", loss, reduction)
+        loss = loss * _monai_weight(name, weight, loss)
+    if reduction == "sum":
+        checks.reduction(name, reduction)
+        return loss.mean() if loss.dim() == 2 else loss.mean(tuple(range(2, loss.dim()))).sum()
+    return plain_reduce(name, loss, reduction)
+
+
+def _monai_weight(name: str, weight: float | Sequence[float] | Tensor, loss: Tensor) -> Tensor:
+    each = torch.as_tensor(weight).to(loss)
+    if bool((each < 0).any()):
+        raise ParameterError(f"{name}: weight = {weight!r} has a negative entry; MONAI takes none.")
+    if not each.dim():
+        return each
+    if loss.shape[1] == 1:
+        raise ShapeError(
+            f"{name}: weight has shape {tuple(each.shape)}, but input has a single class, for "
+            "which MONAI takes one number only, such as weight=2.0."
+        )
+    return by_class(name, "weight", each, loss)
 
 
 def smp_focal_loss(
@@ -195,19 +232,22 @@ def smp_focal_loss(
         the loss of each.
 
     Shapes:
-        y_pred: (N, C, …). y_true: indices (N, …) for "multiclass", else y_pred's shape.
+        y_pred: (N, C, …). y_true: indices (N, …) for "multiclass", else y_pred's shape; "binary"
+        takes it with or without the dimensions of size 1, and gives its losses flat.
 
     Parameters:
         y_pred, y_true: logits and labels.
         mode: "binary", "multiclass" or "multilabel".
         alpha (default None): weight of the positive class.
         gamma (default 2.0): focusing exponent.
-        ignore_index (default None): entries with this label leave the loss and its mean.
+        ignore_index (default None): entries with this label leave the loss and its mean; not with
+            "multilabel", where smp fails.
         reduction (default "mean"): "mean", "sum" (over each class, then averaged over classes) or
             "none", which by class is the mean all the same.
         normalized (default False): divide by the sum of the focal factors.
         reduced_threshold (default None): below this p_t the factor is 1 ("reduced focal loss").
-        class_weights (default None): one per class, for the average over classes.
+        class_weights (default None): one per class, for the average over classes; not with
+            "binary", nor with "none", where smp weighs the elements of each class by them.
 
     Differs from lossmith.focal: "multiclass" is lossmith.OneVsRest("binary_focal") / C. A soft
     label enters through exp(-bce): 0.1382 at (1.3, 0.7) against our 0.2932.
@@ -215,6 +255,12 @@ def smp_focal_loss(
     if mode not in ("binary", "multiclass", "multilabel"):
         raise InputError(
             f'smp_focal_loss: mode={mode!r} is not known. Use "binary", "multiclass", "multilabel".'
+        )
+    _smp_fits(mode, y_pred, y_true, ignore_index, class_weights)
+    if class_weights is not None and reduction == "none":
+        raise UnsupportedError(
+            'smp_focal_loss: class_weights do not go with reduction="none": smp lines them up with '
+            'another dimension there. Use "mean" or "sum".'
         )
 
     def one(x: Tensor, label: Tensor, kept: Tensor | None) -> Tensor:
@@ -238,16 +284,43 @@ def smp_focal_loss(
     if mode == "binary":
         flat = None if kept is None else kept.reshape(-1)
         return one(y_pred.reshape(-1), y_true.reshape(-1), flat)
-    losses = []
+    by_one = []
     for k in range(y_pred.shape[1]):
         label = y_true == k if mode == "multiclass" else y_true[:, k]
-        own = kept[:, k] if kept is not None and mode == "multilabel" else kept
-        losses.append(one(y_pred[:, k], label, own))
-    by_class = torch.stack(losses)
+        by_one.append(one(y_pred[:, k], label, kept))
+    losses = torch.stack(by_one)
     if class_weights is None:
-        return by_class.mean()
-    each = torch.as_tensor(class_weights).to(by_class)
-    return (by_class * each).sum() / each.sum()
+        return losses.mean()
+    each = by_class("smp_focal_loss", "class_weights", class_weights, losses, axis=0)
+    return (losses * each).sum() / each.sum()
+
+
+def _smp_fits(
+    mode: str, x: Tensor, label: Tensor, ignore_index: int | None, class_weights: object
+) -> None:
+    name, shape = "smp_focal_loss", tuple(x.shape)
+    checks.tensors(name, x, label)
+    if mode == "binary":
+        if class_weights is not None:
+            raise UnsupportedError(
+                f'{name}: mode="binary" takes no class_weights. Weigh the two sides with alpha.'
+            )
+        if not columns_agree(shape, label.shape):
+            checks.same_shape(name, x, label)
+        return
+    classes_on_one(name, x)
+    if mode == "multilabel":
+        if ignore_index is not None:
+            raise UnsupportedError(
+                f'{name}: mode="multilabel" takes no ignore_index: smp itself fails there. Use '
+                "lossmith.binary_focal with mask=."
+            )
+        checks.same_shape(name, x, label)
+    elif tuple(label.shape) != (shape[0], *shape[2:]):
+        raise ShapeError(
+            f'{name}: mode="multiclass" and y_pred {shape} need class indices of shape '
+            f"{(shape[0], *shape[2:])}, got {tuple(label.shape)}."
+        )
 
 
 def smp_soft_cross_entropy(
@@ -264,7 +337,7 @@ def smp_soft_cross_entropy(
         of rows, ignored ones included.
 
     Shapes:
-        y_pred: (N, C, …). y_true: indices (N, …).
+        y_pred: (N, C, …). y_true: indices (N, …) or (N, 1, …).
 
         Losses, for "none": (N, 1, …), or (N, …) where ignore_index is None, as smp has it.
 
@@ -277,6 +350,9 @@ def smp_soft_cross_entropy(
     Differs from lossmith.cross_entropy(label_smoothing=s) in the denominator only: ours leaves
     ignored rows out of it, as torch does.
     """
+    checks.tensors("smp_soft_cross_entropy", y_pred, y_true)
+    if y_true.dim() == y_pred.dim() and y_true.shape[1:2] == (1,):
+        y_true = y_true.squeeze(1)
     loss = FUNCTIONS["cross_entropy"](
         y_pred, y_true, label_smoothing=smooth_factor, reduction="none",
         ignore_index=-100 if ignore_index is None else ignore_index,
