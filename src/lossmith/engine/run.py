@@ -28,7 +28,8 @@ def reduce(call: Call, reduction: Reduction) -> Tensor:
         if reduction == "none":
             return _values(call)
         return _total(call, reduction == "mean")[0]
-    return reduced(*_reference(call), reduction)
+    dtype = reference.compute_dtype(call.prediction.dtype)
+    return reduced(*_reference(call), reduction).to(dtype)
 
 
 def pair(call: Call) -> tuple[Tensor, Tensor]:
@@ -36,7 +37,9 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
     if why_not_cpu(call) is None:
         total, mass = _total(call, False)
         return total, torch.tensor(mass, dtype=total.dtype)
-    return summed(*_reference(call))
+    dtype = reference.compute_dtype(call.prediction.dtype)
+    total, mass = summed(*_reference(call))
+    return total.to(dtype), mass.to(dtype)
 
 
 def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
@@ -50,7 +53,7 @@ def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
         bad = labels.refused(call)  # on other devices this would wait for the device
         if bad is not None and bad.any():
             raise LabelError(labels.describe(call, int(bad.sum())))
-    return reference.losses(call)
+    return reference.wide_losses(call)
 
 
 def _total(call: Call, mean: bool) -> tuple[Tensor, float]:
@@ -186,7 +189,8 @@ def _differentiable(ctx: Any, upstream: Tensor, *, reduced: bool) -> Tensor:
     """The gradient as a graph, to any order, from the reference engine."""
     call = _restore(ctx)
     with torch.enable_grad():
-        losses, _ = reference.losses(call)
-        out = losses.sum() * ctx.share if reduced else losses
+        losses, _ = reference.wide_losses(call)
+        losses = losses.sum() * ctx.share if reduced else losses
+        out = losses.to(upstream.dtype)
         (gradient,) = torch.autograd.grad(out, call.prediction, upstream, create_graph=True)
     return gradient

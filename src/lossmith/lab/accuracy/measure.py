@@ -100,8 +100,10 @@ def truths(subject: Subject, arguments: Sequence[Any]) -> Iterator[tuple[Any, ..
     functions = [exact.function(e, names) for e in expressions]
     for r in arguments:
         magnitude = float(mp.log10(abs(r))) if r else 0.0
-        # What is small in u² or u³ beside u needs its digits; far out nothing cancels.
-        with mp.workdps(int(60 + max(-3 * magnitude, magnitude / 4))):
+        # What is small in u² or u³ beside u needs its digits; far out nothing cancels, but through
+        # the margin, where the chain rule's terms of e^m may leave one of e^(2m).
+        lost = min(abs(float(r)), 1600.0) if subject.variable == "m" else 0.0
+        with mp.workdps(int(60 + max(-3 * magnitude, magnitude / 4) + lost)):
             values = [mp.mpf(v) for v in subject.shape.values()]
             if subject.variable == "m":
                 yield _through_margin(functions, mp.mpf(r), values)
