@@ -140,7 +140,9 @@ def _residual(call: Call, z: Tensor, target: Tensor) -> Tensor:
     record = call.loss.formula.scale
     power = record.power if record is not None else 0
     value = _psi(call)((z - target) / scale)
-    return value * scale**power if power else value
+    for _ in range(abs(power)):  # one by one: s² may overflow where s²·ψ₀ does not
+        value = value * scale if power > 0 else value / scale
+    return value
 
 
 def _margin(call: Call, z: Tensor, target: Tensor) -> Tensor:
@@ -307,7 +309,8 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
         z = torch.where(keep.unsqueeze(1), z, 0.0)
     share = _portion(call, z, target)
     u = torch.log_softmax(z, 1)
-    best = z.argmax(1, keepdim=True)
+    plain = call.hard and not call.label_smoothing  # by its own margin, as its loss goes
+    best = target.unsqueeze(1) if plain else z.argmax(1, keepdim=True)
     first = _onehot(best.squeeze(1), z)
     rest = torch.where(first, 0.0, share)
     log_p = torch.where(rest != 0, u, -1.0)

@@ -106,7 +106,7 @@ def truths(subject: Subject, arguments: Sequence[Any]) -> Iterator[tuple[Any, ..
         with mp.workdps(int(60 + max(-3 * magnitude, magnitude / 4) + lost)):
             values = [mp.mpf(v) for v in subject.shape.values()]
             if subject.variable == "m":
-                yield _through_margin(functions, mp.mpf(r), values)
+                yield through_margin_truth(functions, mp.mpf(r), values)
                 continue
             u = mp.mpf(r) / scale
             # At 0 the bound needs no further derivative, and there may be none.
@@ -124,7 +124,9 @@ def _at(f: Callable[..., Any], u: Any, values: list[Any]) -> Any:
             return f(mp.mpf("-1e-4000"), *values)
 
 
-def _through_margin(psi: list[Callable[..., Any]], m: Any, values: list[Any]) -> tuple[Any, ...]:
+def through_margin_truth(
+    psi: list[Callable[..., Any]], m: Any, values: list[Any]
+) -> tuple[Any, ...]:
     """ψ(log σ(m)) and its derivatives by the chain rule, written out, with no rewriting of ours."""
     u, p, n = -mp.log1p(mp.exp(-m)), 1 / (1 + mp.exp(-m)), 1 / (1 + mp.exp(m))
     f0, f1, f2, f3 = (f(u, *values) for f in psi)
