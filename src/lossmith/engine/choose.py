@@ -20,6 +20,11 @@ _PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
 _MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
 _OPTIONAL = ("weight", "mask", "class_weight")
 _LEARNED = "a parameter is a tensor"
+# Scales and parameters for which nothing inside a kernel leaves the numbers of its type without the
+# result: the least scale s, the largest s^power of ψ(r) = s^power·ψ₀(r/s), the largest parameter.
+# Times a larger s^power the error of a subnormal (r/s)² would grow to a normal number.
+_SINGLE = (2.0**-60, 2.0**22, 2.0**100)
+_DOUBLE = (2.0**-500, 2.0**51, 2.0**900)
 _transform, _tracing = torch._C._functorch.peek_interpreter_stack, torch._C._get_tracing_state
 _dispatch_modes, _function_modes = (
     torch._C._len_torch_dispatch_stack,
@@ -61,8 +66,24 @@ def why_not_cpu(call: Call) -> str | None:
     for p in call.parameters:
         if isinstance(p, Tensor):
             return f"{_LEARNED}: it may be learned or vary by element"
+    if call.parameters and (beyond := _out_of_reach(call)) is not None:
+        return beyond
     if isinstance(call.alpha, Tensor) and (call.alpha.requires_grad or not call.loss.classes):
         return f"{_LEARNED}: it may be learned or vary by element"
     if call.loss.kind in _MULTICLASS_MARGIN and (not call.hard or call.label_smoothing):
         return f"the {call.loss.kind} kernel takes class indices without smoothing"
+    return None
+
+
+def _out_of_reach(call: Call) -> str | None:
+    """Why the type that a kernel computes in is too narrow for the parameters; None: it is not."""
+    parameters, scale = call.parameters, call.loss.formula.scale
+    least, most, largest = _DOUBLE if call.prediction.dtype == torch.float64 else _SINGLE
+    if scale is not None:
+        high = most ** (1.0 / scale.power) if scale.power > 0 else largest
+        if not least < parameters[-1] < high:
+            return f"{scale.name} = {parameters[-1]:g} leaves the range of the kernels' numbers"
+    for p in parameters:
+        if not -largest < p < largest:
+            return f"a parameter of {p:g} leaves the range of the kernels' numbers"
     return None

@@ -3,6 +3,9 @@
 Each term is averaged over whichever of a and b is not far the smaller, so that nothing overflows:
 a·ψ(u) where u ≤ 1, and b·ψ*(-u) beyond. Both are one function, so its derivatives, by autograd
 through a, b and u and by the formula through ψ, are continuous across that border too.
+
+u itself is a difference of two rounded logarithms, so between two distributions that nearly agree
+it has only the digits that float32 leaves it; on the CPU everything is computed in float64.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.plan import Reduction
 from lossmith.engine.pointwise import _ready_for_tracers, pointwise, register
 from lossmith.engine.reduction import reduced, summed
-from lossmith.engine.reference import compute_dtype, registered
+from lossmith.engine.reference import compute_dtype, log_softmax, registered, working_dtype
 from lossmith.errors import InputError, LabelError
 from lossmith.link.links import FORMULAS, Linked, at_zero, mirrored
 
@@ -54,7 +57,7 @@ def total(pair: Pair) -> tuple[Tensor, Tensor]:
 
 def rows(pair: Pair) -> tuple[Tensor, Tensor | None]:
     """Divergences by row, weights applied, 0 where dropped; and the weights (None: all 1)."""
-    dtype = compute_dtype(pair.logits.dtype)
+    narrow, dtype = compute_dtype(pair.logits.dtype), working_dtype(pair.logits)
     z, target = pair.logits.to(dtype), pair.target.to(dtype)
     keep, weight = pair.mask, None
     shape = z.shape[:1] + z.shape[2:]
@@ -67,12 +70,12 @@ def rows(pair: Pair) -> tuple[Tensor, Tensor | None]:
         spare = 1.0 / z.shape[1] if pair.target_logits is None else 0.0
         target = torch.where(keep.unsqueeze(1), target, spare)
     _check_values(pair, z, target)
-    log_q = torch.log_softmax(z, 1)
+    log_q = log_softmax(z)
     q = (log_q.exp(), log_q)
     if pair.target_logits is None:
         p = (target, torch.log(target))
     else:
-        log_p = torch.log_softmax(target, 1)
+        log_p = log_softmax(target)
         p = (log_p.exp(), log_p)
     losses = _terms(pair.loss.key, *((q, p) if pair.reverse else (p, q))).sum(1)
     if keep is not None:
@@ -80,7 +83,7 @@ def rows(pair: Pair) -> tuple[Tensor, Tensor | None]:
         weight = torch.where(keep, 1.0 if weight is None else weight, 0.0).to(dtype)
         if pair.weight is not None:
             losses = losses * weight
-    return losses, weight
+    return losses.to(narrow), None if weight is None else weight.to(narrow)
 
 
 def _terms(key: str, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:

@@ -211,7 +211,7 @@ def _plain(call: Call, output: Output, factor: Any, upstream: Tensor | None) -> 
     with torch.enable_grad():
         leaf = call.prediction.detach().requires_grad_()
         losses, weight = run._reference(with_tensors(call, prediction=leaf))
-        seed = torch.full_like(losses, factor) if upstream is None else upstream * factor
+        seed = torch.full_like(losses, factor) * (1.0 if upstream is None else upstream)
         (slopes,) = torch.autograd.grad(losses, leaf, seed)
     return _Sums(*summed(losses.detach(), weight), slopes, None)
 

@@ -69,7 +69,7 @@ def partials(key: str, order: int) -> Any:
 @cache
 def run_text(key: str) -> Any:
     """The program of a registered expression over torch tensors."""
-    from lossmith.formula.program import write
+    from lossmith.formula.program import is_arithmetic, write
 
     expression, arguments = _EXPRESSIONS[key]
     source = write((expression,), arguments)
@@ -78,7 +78,26 @@ def run_text(key: str) -> Any:
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     scope = dict(NAMESPACE)
     exec(compile(source, filename, "exec"), scope)  # our own text, written from the expression
-    return scope["program"]
+    run = scope["program"]
+    derived = key.endswith("'")
+    return _to_the_limit(run) if derived and not is_arithmetic(source) else run
+
+
+def _beyond(dtype: torch.dtype) -> float:
+    """As good as infinity to an exponential, and its multiples are still finite."""
+    return float(torch.finfo(dtype).max) / (2.0**64 if dtype == torch.float64 else 2.0**24)
+
+
+def _to_the_limit(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A slope at ±∞ by its limit: there, as it stands, it may be 0 · ∞."""
+
+    def held(u: Tensor, *parameters: Any) -> tuple[Any]:
+        far = _beyond(u.dtype)
+        (value,) = run(torch.clamp(u, -far, far), *parameters)
+        grown = torch.isinf(u) & (torch.abs(value) > far / 2**40)
+        return (torch.where(grown, value * torch.inf, value),)
+
+    return held
 
 
 class _Psi(torch.autograd.Function):

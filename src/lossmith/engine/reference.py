@@ -1,13 +1,16 @@
 """The reference engine: every loss in plain torch operations around the formula's own ψ.
 
 It is the oracle of the other engines' tests, and what runs wherever they cannot: under
-`torch.compile`, `torch.func`, forward mode, on other devices, for learned parameters.
+`torch.compile`, `torch.func`, forward mode, on other devices, for learned parameters, and where
+single precision leaves its range on the way to a result that does not: on the CPU it computes in
+float64, whatever the dtype of the loss.
 A dropped element is replaced before the formula sees it, so nothing of it reaches a gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import torch
@@ -15,7 +18,7 @@ from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.plan import Call
-from lossmith.engine.pointwise import partials, pointwise, register
+from lossmith.engine.pointwise import _beyond, partials, pointwise, register
 from lossmith.link import chain
 from lossmith.link.links import FORMULAS, through_margin
 
@@ -66,10 +69,27 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
+def working_dtype(prediction: Tensor) -> torch.dtype:
+    """What a loss is computed in: float64 on the CPU, a compiled graph apart.
+
+    Other devices have it at a price, or not at all.
+    """
+    if prediction.is_cpu and not torch.compiler.is_compiling():
+        return torch.float64
+    return compute_dtype(prediction.dtype)
+
+
 def losses(call: Call) -> tuple[Tensor, Tensor | None]:
     """Losses before reduction, weights applied, 0 where dropped; and the weights (None: all 1)."""
     dtype = compute_dtype(call.prediction.dtype)
-    z = call.prediction.to(dtype)
+    raw, weight = wide_losses(call)
+    return raw.to(dtype), None if weight is None else weight.to(dtype)
+
+
+def wide_losses(call: Call) -> tuple[Tensor, Tensor | None]:
+    """The same before rounding: sums of these do not overflow before their mean does."""
+    dtype = working_dtype(call.prediction)
+    call, z = _in(call, dtype), call.prediction.to(dtype)
     rows = z.shape[:1] + z.shape[2:] if call.loss.classes else z.shape
     keep, weight = call.mask, None
     if call.weight is not None:
@@ -99,6 +119,15 @@ def losses(call: Call) -> tuple[Tensor, Tensor | None]:
     return raw, None if weight is None else weight.expand(rows)
 
 
+def _in(call: Call, dtype: torch.dtype) -> Call:
+    """The call with its parameters in the dtype that it is computed in."""
+    if all(p.dtype == dtype for p in call.parameters if isinstance(p, Tensor)):
+        return call
+    call = copy(call)
+    call.parameters = tuple(p.to(dtype) if isinstance(p, Tensor) else p for p in call.parameters)
+    return call
+
+
 def _residual(call: Call, z: Tensor, target: Tensor) -> Tensor:
     scale = call.scale
     if scale is None:
@@ -106,7 +135,9 @@ def _residual(call: Call, z: Tensor, target: Tensor) -> Tensor:
     record = call.loss.formula.scale
     power = record.power if record is not None else 0
     value = _psi(call)((z - target) / scale)
-    return value * scale**power if power else value
+    for _ in range(abs(power)):  # one by one: s² may overflow where s²·ψ₀ does not
+        value = value * scale if power > 0 else value / scale
+    return value
 
 
 def _margin(call: Call, z: Tensor, target: Tensor) -> Tensor:
@@ -167,7 +198,57 @@ def _onehot(target: Tensor, like: Tensor) -> Tensor:
     return target.unsqueeze(1) == classes.view((1, -1) + (1,) * (like.dim() - 2))
 
 
+class _Held(torch.autograd.Function):
+    """Scores with their infinities above held at a number that no exponential tells from one.
+
+    Its slope is 1 there as well, which no clamp of torch's has: the limit of a gradient is wanted.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z: Tensor) -> Tensor:
+        several = (z == torch.inf).sum(1, keepdim=True) > 1  # their difference has no limit
+        return torch.where(several, torch.nan, z).clamp(max=_beyond(z.dtype))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None: ...
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        return upstream
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        return tangent.clone()
+
+
+def _held_scores(z: Tensor) -> Tensor:
+    return z if torch.compiler.is_compiling() else _Held.apply(z)
+
+
+def _let_go(value: Tensor, held: Tensor) -> Tensor:
+    """Infinite again where it is only so large because a score was held; its slope stays."""
+    far = held & (torch.abs(value) > _beyond(value.dtype) / 2**40)
+    return value + torch.where(far, torch.copysign(value.new_full((), torch.inf), value), 0.0)
+
+
+def log_softmax(z: Tensor) -> Tensor:
+    """log p over dimension 1; a single score of +∞ is certain."""
+    if torch.compiler.is_compiling():
+        return torch.log_softmax(z, 1)
+    found = torch.log_softmax(_held_scores(z), 1)
+    return _let_go(found, (z == torch.inf).any(1, keepdim=True))
+
+
 def _softmax(call: Call, z: Tensor, target: Tensor) -> Tensor:
+    value = _softmax_finite(call, _held_scores(z), target)
+    if torch.compiler.is_compiling():
+        return value
+    return _let_go(value, (z == torch.inf).any(1))
+
+
+def _softmax_finite(call: Call, z: Tensor, target: Tensor) -> Tensor:
     if call.hard and not call.label_smoothing:
         own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)
         value = _psi(call, True, target)(_class_margin(own, z, _onehot(target, z)))
@@ -212,7 +293,8 @@ def _portion(call: Call, z: Tensor, target: Tensor) -> Tensor:
 
 def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     """Gradient and Hessian diagonal of the unreduced loss, by link/chain.py."""
-    z = call.prediction.to(compute_dtype(call.prediction.dtype))
+    narrow, wide = compute_dtype(call.prediction.dtype), working_dtype(call.prediction)
+    call, z = _in(call, wide), _held_scores(call.prediction.to(wide))
     rows = z.shape[:1] + z.shape[2:]
     keep, weight = call.mask, None
     if call.weight is not None:
@@ -222,7 +304,8 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
         z = torch.where(keep.unsqueeze(1), z, 0.0)
     share = _portion(call, z, target)
     u = torch.log_softmax(z, 1)
-    best = z.argmax(1, keepdim=True)
+    plain = call.hard and not call.label_smoothing  # by its own margin, as its loss goes
+    best = target.unsqueeze(1) if plain else z.argmax(1, keepdim=True)
     first = _onehot(best.squeeze(1), z)
     rest = torch.where(first, 0.0, share)
     log_p = torch.where(rest != 0, u, -1.0)
@@ -244,7 +327,7 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     if keep is not None:
         gradient = torch.where(keep.unsqueeze(1), gradient, 0.0)
         hessian = torch.where(keep.unsqueeze(1), hessian, 0.0)
-    return gradient, hessian
+    return gradient.to(narrow), hessian.to(narrow)
 
 
 def _crammer_singer(call: Call, z: Tensor, target: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ def reduce(call: Call, reduction: Reduction) -> Tensor:
             return _total(call, reduction == "mean")[0]
         except NoCompilerError:  # from now on why_not_cpu says so, too
             pass
-    return reduced(*_reference(call), reduction)
+    dtype = reference.compute_dtype(call.prediction.dtype)
+    return reduced(*_reference(call), reduction).to(dtype)
 
 
 def pair(call: Call) -> tuple[Tensor, Tensor]:
@@ -43,7 +44,9 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
             return total, torch.tensor(mass, dtype=total.dtype)
         except NoCompilerError:
             pass
-    return summed(*_reference(call))
+    dtype = reference.compute_dtype(call.prediction.dtype)
+    total, mass = summed(*_reference(call))
+    return total.to(dtype), mass.to(dtype)
 
 
 def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
@@ -51,7 +54,7 @@ def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
         bad = labels.refused(call)  # on other devices this would wait for the device
         if bad is not None and bad.any():
             raise LabelError(labels.describe(call, int(bad.sum())))
-    return reference.losses(call)
+    return reference.wide_losses(call)
 
 
 def _total(call: Call, mean: bool) -> tuple[Tensor, float]:
@@ -192,7 +195,8 @@ def _differentiable(ctx: Any, upstream: Tensor, *, reduced: bool) -> Tensor:
     """The gradient from the reference engine: as a graph, to any order, where one is wanted."""
     call, graph = _restore(ctx), torch.is_grad_enabled()
     with torch.enable_grad():
-        losses, _ = reference.losses(call)
-        out = losses.sum() * ctx.share if reduced else losses
+        losses, _ = reference.wide_losses(call)
+        losses = losses.sum() * ctx.share if reduced else losses
+        out = losses.to(upstream.dtype)
         (gradient,) = torch.autograd.grad(out, call.prediction, upstream, create_graph=graph)
     return gradient

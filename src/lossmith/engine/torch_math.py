@@ -74,6 +74,36 @@ def power(x: Any, a: Any) -> Any:
 
 
 @_lift
+def exp_excess(x: Tensor) -> Tensor:
+    near = torch.clamp(x, -1.0, 1.0)
+    series = torch.zeros_like(x)
+    for k in range(19, 1, -1):  # Σ x^k / k! from k = 2
+        series = series * near + 1 / math.factorial(k)
+    beside = torch.where(x == torch.inf, 0.0, x)  # e^x is infinite long before
+    return torch.where(torch.abs(x) < 1, near * near * series, torch.expm1(x) - beside)
+
+
+def exp_rise(x: Tensor, a: Any) -> Tensor:
+    t = a * x
+    small = torch.abs(t) < 1
+    # a·x may be subnormal, or 0, where x has all its digits.
+    slight = torch.abs(t) < 2.0**-60
+    ratio = torch.expm1(t) / torch.where(slight, 1.0, torch.where(small, t, _nonzero(a)))
+    return torch.where(slight, x, torch.where(small, x * ratio, ratio))
+
+
+def exp_rise_da(x: Tensor, a: Any) -> Tensor:
+    t = a * x
+    near = torch.clamp(t, -1.0, 1.0)
+    series = torch.zeros_like(t)
+    for k in range(20, 0, -1):  # Σ t^(k-1)·k/(k+1)!: the derivative of (e^t - 1)/t
+        series = series * near + k / math.factorial(k + 1)
+    held, c = torch.clamp(t, min=-800.0), _nonzero(a)
+    far = ((held - 1) * torch.exp(held) + 1) / c / c
+    return torch.where(torch.abs(t) < 1, x * x * series, far)
+
+
+@_lift
 def sigmoid(x: Tensor) -> Tensor:
     e = torch.exp(-torch.abs(x))  # torch.sigmoid loses the subnormal numbers of the left tail
     return torch.where(x < 0, e, 1.0) / (1 + e)

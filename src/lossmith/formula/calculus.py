@@ -14,7 +14,14 @@ from sympy.core.function import ArgumentIndexError
 
 from lossmith.errors import FormulaError
 from lossmith.formula.exact import function
-from lossmith.formula.primitives import PRIMITIVES, bernoulli, complement
+from lossmith.formula.primitives import (
+    PRIMITIVES,
+    bernoulli,
+    complement,
+    logistic_density,
+    sigmoid,
+    tanh,
+)
 from lossmith.formula.record import Formula
 
 Expr = Any
@@ -147,11 +154,34 @@ def polish(expression: Expr) -> Expr:
 
     u·(1 - e^u)^k becomes -bernoulli(u)·(1 - e^u)^(k+1): no 0·∞ as u → 0. Then the lowest power of
     1 - e^u is taken out of a sum, so that no two of its terms are infinite there, one up, one down.
+    And tanh(x/2) = σ(x) - σ(-x) joins the σ beside it, where the two would nearly cancel.
     """
+    if expression.has(tanh):
+        expression = expression.replace(lambda e: e.is_Add, _share_density)
     if not expression.has(complement):
         return expression
     joined = sp.expand_mul(expression).replace(lambda e: e.is_Mul, _join_complement)
     return joined.replace(lambda e: e.is_Add, _share_complement)
+
+
+def _share_density(total: Expr) -> Expr:
+    """σ(x)σ(-x)·(c₀ + c₁·tanh(x/2) + c₂·σ(x) + c₃·σ(-x)) as σ(x)σ(-x)·(a·σ(x) + b·σ(-x))."""
+    for density in total.atoms(logistic_density):
+        x = density.x
+        whole, up, down = sp.Dummy(positive=True), sp.Dummy(positive=True), sp.Dummy(positive=True)
+        names = {density: whole, tanh(x / 2): up - down, sigmoid(x): up, sigmoid(-x): down}
+        bare = total.xreplace(names)
+        if not bare.is_polynomial(whole, up, down):
+            continue
+        terms = sp.Poly(bare, whole, up, down).terms()
+        if any(powers[0] != 1 or sum(powers) > 2 for powers, _ in terms):
+            continue
+        a, b = (
+            sp.factor(sum(c for powers, c in terms if powers in ((1, 0, 0), own)))
+            for own in ((1, 1, 0), (1, 0, 1))
+        )
+        return density * (a * sigmoid(x) + b * sigmoid(-x))
+    return total
 
 
 def _join_complement(product: Expr) -> Expr:

@@ -24,7 +24,7 @@ def kl_divergence(u: Expr) -> Expr:
     is cross-entropy less the target's entropy; averaged over the prediction ("reverse") it
     settles on what the target does most.
     """
-    return w.expm1(u) - u
+    return w.exp_excess(u)
 
 
 @divergence(

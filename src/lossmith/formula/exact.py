@@ -17,6 +17,31 @@ def _complement(u: Any) -> Any:
     return -mp.expm1(u)
 
 
+def _exp_excess(x: Any) -> Any:
+    if abs(x) > 0.1:
+        return mp.expm1(x) - x
+    return x * x * _series(x, lambda k: mp.factorial(k + 2))  # Σ x^k / k! from k = 2
+
+
+def _exp_rise(x: Any, a: Any) -> Any:
+    return mp.expm1(a * x) / a if a else x
+
+
+def _exp_rise_da(x: Any, a: Any) -> Any:
+    t = a * x
+    if abs(t) > 0.1:
+        return ((t - 1) * mp.exp(t) + 1) / a**2
+    return x * x * _series(t, lambda k: mp.factorial(k) * (k + 2))
+
+
+def _series(x: Any, divisor: Callable[[int], Any]) -> Any:
+    """Σ x^k / divisor(k) for |x| ≤ 0.1, to every digit."""
+    total, power, k = mp.mpf(0), mp.mpf(1), 0
+    while abs(power) > mp.eps**2:
+        total, power, k = total + power / divisor(k), power * x, k + 1
+    return total
+
+
 def _half_boxcox1p(x: Any, a: Any) -> Any:
     t = mp.log1p(x * x)
     return t / 2 if a == 0 else mp.expm1(a * t) / (2 * a)
@@ -34,6 +59,9 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "softplus": lambda x: mp.log1p(mp.exp(x)),
     "expm1": mp.expm1,
+    "exp_excess": _exp_excess,
+    "exp_rise": _exp_rise,
+    "exp_rise_da": _exp_rise_da,
     "log1p": mp.log1p,
     "log_cosh": lambda x: abs(x) + mp.log1p(mp.expm1(-2 * abs(x)) / 2),
     "tanh": mp.tanh,

@@ -40,6 +40,10 @@ _NUMPY: dict[str, Callable[..., Any]] = {
     "gauss_rise": lambda x: -np.expm1(-x * x),
     "gauss_moment": lambda x, n: x**n * np.exp(-x * x),
     "complement": lambda u: -np.expm1(u),
+    "exp_excess": lambda x: np.where(
+        np.abs(x) < 1e-4, x * x * (0.5 + x / 6), np.expm1(x) - np.where(np.isfinite(x), x, 0)
+    ),
+    "exp_rise": lambda x, a: np.expm1(a * x) / a if a else x,
     "bernoulli": lambda u: np.where(u == 0, 1.0, u / np.expm1(u)),
 }
 

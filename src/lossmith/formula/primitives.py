@@ -70,6 +70,44 @@ class expm1(PrimitiveBase):
     def fdiff(self, argindex: int = 1) -> Expr:
         return sp.exp(self.x)
 
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:
+        inner = _log_sigmoid(x)
+        return None if inner is None else -sigmoid(-inner)
+
+
+class exp_excess(PrimitiveBase):
+    """e^x - 1 - x, by how much e^x lies above its tangent at 0: never negative."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return expm1(self.x)
+
+
+class exp_rise(PrimitiveBase):
+    """(e^(a·x) - 1) / a, and x where a = 0: right for the smallest a too."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, x: Expr, a: Expr) -> Expr | None:
+        return expm1(x) if a == 1 else x if a == 0 else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, a = self.args
+        return sp.exp(a * x) if argindex == 1 else exp_rise_da(x, a)
+
+
+class exp_rise_da(PrimitiveBase):
+    """∂/∂a of exp_rise: x²·((t - 1)·e^t + 1) / t² with t = a·x."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, a = self.args
+        if argindex == 1:
+            return x * sp.exp(a * x)
+        return (x**2 * sp.exp(a * x) - 2 * self) / a
+
 
 class log1p(PrimitiveBase):
     """log(1 + x)."""
@@ -198,6 +236,12 @@ class gauss_moment(PrimitiveBase):
         return falling - 2 * gauss_moment(x, n + 1)
 
 
+def _log_sigmoid(u: Expr) -> Expr | None:
+    """m where u is log σ(m) = -softplus(-m), for 1 - e^u is σ(-m) then, without the detour."""
+    found = u.could_extract_minus_sign() and isinstance(-u, softplus)
+    return -(-u).args[0] if found else None
+
+
 class complement(PrimitiveBase):
     """1 - e^u for u ≤ 0: the probability of everything else."""
 
@@ -206,10 +250,8 @@ class complement(PrimitiveBase):
 
     @classmethod
     def eval(cls, u: Expr) -> Expr | None:
-        # u = log σ(m) = -softplus(-m): the complement is σ(-m), without the detour.
-        if u.could_extract_minus_sign() and isinstance(-u, softplus):
-            return sigmoid((-u).args[0])
-        return None
+        inner = _log_sigmoid(u)
+        return None if inner is None else sigmoid(-inner)
 
     def _eval_is_nonnegative(self) -> bool:
         return True

@@ -41,7 +41,7 @@ def generalized_cross_entropy(
 
     Bounded by 1/q, so a wrong label cannot pull without limit: for noisy labels.
     """
-    return -w.expm1(q * u) / q
+    return -w.exp_rise(u, q)
 
 
 @probability(cite="Leng et al. 2022, arXiv:2204.12511, eq. 6")
@@ -49,5 +49,9 @@ def poly1(
     u: Expr,
     epsilon: Annotated[FromMinusOne, "the paper's choice for ImageNet is 1 to 2"] = 1.0,
 ) -> Expr:
-    """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number."""
-    return -u + epsilon * w.complement(u)
+    """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number.
+
+    Written as -log p - (1 - p), which is p - 1 - log p, and (1 + epsilon)·(1 - p): two terms that
+    are never negative, where for a negative epsilon log p and 1 - p would nearly cancel.
+    """
+    return w.exp_excess(u) + (1 + epsilon) * w.complement(u)

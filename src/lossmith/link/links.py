@@ -79,14 +79,11 @@ def through_margin(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) ->
     import sympy as sp
 
     from lossmith.formula.calculus import U, base
-    from lossmith.formula.primitives import expm1, sigmoid, softplus
+    from lossmith.formula.primitives import sigmoid, softplus
 
     expression = base(formula, fixed).subs(U, -softplus(-U))
-    expression = expression.replace(
-        lambda e: isinstance(e, sp.exp) and e.args[0] == -softplus(-U), lambda e: sigmoid(U)
-    )
     return expression.replace(
-        lambda e: isinstance(e, expm1) and e.args[0] == -softplus(-U), lambda e: -sigmoid(-U)
+        lambda e: isinstance(e, sp.exp) and e.args[0] == -softplus(-U), lambda e: sigmoid(U)
     )
 
 
@@ -100,7 +97,7 @@ def mirrored(formula: Formula) -> Any:
 
     from lossmith.formula.calculus import U, base
     from lossmith.formula.exact import function
-    from lossmith.formula.primitives import expm1
+    from lossmith.formula.primitives import exp_excess, expm1
 
     expression = base(formula)
     other = sp.exp(U) * expression.subs(U, -U)
@@ -109,7 +106,8 @@ def mirrored(formula: Formula) -> Any:
         points = [mp.mpf(u) for u in (-7, -1.3, -0.2, 0.4, 2.5, 9)]
         if all(abs(here(u) - there(u)) < mp.mpf(10) ** -30 for u in points):
             return expression  # a symmetric divergence; its own form is the stable one
-    plain = expression.replace(expm1, lambda x: sp.exp(x) - 1)
+    plain = expression.replace(exp_excess, lambda x: sp.exp(x) - 1 - x)
+    plain = plain.replace(expm1, lambda x: sp.exp(x) - 1)
     return sp.expand(sp.exp(U) * plain.subs(U, -U))
 
 

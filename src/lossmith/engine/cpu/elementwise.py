@@ -48,8 +48,8 @@ def write(plan: Plan, parameters: tuple[str, ...], scaled: bool, *, stream: bool
         k.close()
     else:
         _loop(k, plan, parameters, scaled, soft=False, checked=False, stream=stream)
+    k.line("partial[3 * block] = total")
     if total:
-        k.line("partial[3 * block] = total")
         counted = "mass" if plan.weight or plan.mask else "high - low"
         k.line(f"partial[3 * block + 1] = {counted}")
     k.line("partial[3 * block + 2] = bad")
@@ -124,10 +124,10 @@ def _loop(
     for n in wants:
         text = f"w * {n}" if plan.weight else n
         k.line(f"{n} = where(keep, {text}, K(0.0))" if keep else f"{n} = {text}")
-    if total:
-        k.line("total += value")
-        if keep:
-            k.line(f"mass += where(keep, {'w' if plan.weight else 'K(1.0)'}, K(0.0))")
+    # What is not asked for is added up all the same: a finite sum vouches for it (again.py).
+    k.line(f"total += {wants[0]}")
+    if total and keep:
+        k.line(f"mass += where(keep, {'w' if plan.weight else 'K(1.0)'}, K(0.0))")
     if plan.output == "values":
         k.line("values[i] = value * factor")
     if gradient:

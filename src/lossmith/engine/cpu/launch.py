@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lossmith.engine import cache
 from lossmith.engine.cpu import elementwise, machine, panels, source
+from lossmith.engine.cpu.again import Result, again
 from lossmith.engine.cpu.memory import fresh, scratch
 from lossmith.engine.cpu.threads import share
 from lossmith.engine.plan import Call, Output, Plan, fix
@@ -27,15 +28,6 @@ _NAMES = {
     torch.bool: "bool", torch.uint8: "uint8",
 }  # fmt: skip
 Three = ctypes.c_double * 3
-
-
-class Result(NamedTuple):
-    """The sums of a call, and what was written besides."""
-
-    total: float
-    mass: float
-    gradient: Tensor | None
-    values: Tensor | None
 
 
 def _kernel(
@@ -80,8 +72,13 @@ def run(call: Call, output: Output, factor: float, upstream: Tensor | None = Non
 
     Labels that the kernel refused raise; nothing of the result is returned then.
     """
-    if call.loss.classes:
-        return _rows(call, output, factor, upstream)
+    result = (_rows if call.loss.classes else _elements)(call, output, factor, upstream)
+    if result.total - result.total != 0.0:  # infinite, or NaN
+        return again(call, output, factor, upstream)
+    return result
+
+
+def _elements(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
     prediction, target = _plain(call.prediction), _plain(call.target)
     count = prediction.numel()
     alive, arguments, gradient, values = _pointers(

@@ -146,6 +146,8 @@ def _finish(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     if total:
         k.line("part += value")
         k.line("weights += w")
+    elif plan.output == "values":
+        k.line("part += value")
     if plan.output == "values":
         k.line("lanes[6 * width + r] = value * factor")
     if gradient:
@@ -154,9 +156,11 @@ def _finish(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
         k.line("share = where(others == others, share, others)")
         k.line("lanes[4 * width + r] = where(on, share, K(0.0))")
         k.line("lanes[5 * width + r] = step")
+        if not total:
+            k.line("part += step")
     k.close()
+    k.line("total += part")
     if total:
-        k.line("total += part")
         k.line("mass += weights")
     if plan.output == "values":
         k.open("for r in range(count):")

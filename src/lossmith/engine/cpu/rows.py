@@ -43,8 +43,9 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
         _softmax_soft(k, plan, parameters)
     else:
         body[plan.kind](k, plan, parameters)
+    # What is not asked for is added up all the same: a finite sum vouches for it (again.py).
+    k.line("total += slope" if plan.output == "gradient" else "total += w * value")
     if "total" in plan.output:
-        k.line("total += w * value")
         k.line("mass += w")
     if plan.output == "values":
         k.line("values[row] = w * value * factor")
@@ -230,6 +231,7 @@ def _softmax_soft(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     if not plan.hard:
         k.line("bad += 1 if lost != K(0.0) else 0")
     if "gradient" in plan.output:
+        k.line("slope = pull")
         k.line(f"step, slopes = {_step(plan)}, K(0.0)")
         k.open("for k in range(classes):")
         k.line("g = step * (scratch[classes + k] - exp(scratch[k] - shift) * pull)")
@@ -268,7 +270,7 @@ def _one_vs_rest(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     """Σ_k ψ(±z_k): plus for the class itself, minus for every other."""
     arguments = "".join(f", {p}" for p in parameters)
     if plan.output == "gradient":
-        k.line(f"step = {_step(plan)}")
+        k.line(f"slope, step = K(0.0), {_step(plan)}")
     else:
         k.line("value = K(0.0)")
         if "gradient" in plan.output:
@@ -279,8 +281,7 @@ def _one_vs_rest(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     k.line("s = where(k == y, K(1.0), K(-1.0))")
     names = _wants(plan).replace("value", "v").replace("slope", "d")
     k.line(f"{names} = program(s * z{arguments})")
-    if plan.output != "gradient":
-        k.line("value += v")
+    k.line("slope += d" if plan.output == "gradient" else "value += v")
     if "gradient" in plan.output:
         k.line(f"gradient[{_at(plan)}] = {store('step * s * d', plan.prediction)}")
     k.close()

@@ -117,7 +117,8 @@ def _rename(expression: Any, names: dict[str, str]) -> Any:
 def library(compute: str, *, halves: bool, stream: bool) -> str:
     """What kernels share: the primitives, and the conversions and stores that some need."""
     name = "vector64.py" if compute == "float64" else "vector32.py"
-    parts = [resources.files("lossmith.engine.cpu").joinpath(name).read_text()]
+    vector = resources.files("lossmith.engine.cpu").joinpath(name).read_text()
+    parts = [vector, _after_marker("rises.py")]
     if halves:
         parts.append(_after_marker("halves.py"))
     if stream:

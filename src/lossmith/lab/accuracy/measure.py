@@ -100,11 +100,13 @@ def truths(subject: Subject, arguments: Sequence[Any]) -> Iterator[tuple[Any, ..
     functions = [exact.function(e, names) for e in expressions]
     for r in arguments:
         magnitude = float(mp.log10(abs(r))) if r else 0.0
-        # What is small in u² or u³ beside u needs its digits; far out nothing cancels.
-        with mp.workdps(int(60 + max(-3 * magnitude, magnitude / 4))):
+        # What is small in u² or u³ beside u needs its digits; far out nothing cancels, but through
+        # the margin, where the chain rule's terms of e^m may leave one of e^(2m).
+        lost = min(abs(float(r)), 1600.0) if subject.variable == "m" else 0.0
+        with mp.workdps(int(60 + max(-3 * magnitude, magnitude / 4) + lost)):
             values = [mp.mpf(v) for v in subject.shape.values()]
             if subject.variable == "m":
-                yield _through_margin(functions, mp.mpf(r), values)
+                yield through_margin_truth(functions, mp.mpf(r), values)
                 continue
             u = mp.mpf(r) / scale
             # At 0 the bound needs no further derivative, and there may be none.
@@ -122,7 +124,9 @@ def _at(f: Callable[..., Any], u: Any, values: list[Any]) -> Any:
             return f(mp.mpf("-1e-4000"), *values)
 
 
-def _through_margin(psi: list[Callable[..., Any]], m: Any, values: list[Any]) -> tuple[Any, ...]:
+def through_margin_truth(
+    psi: list[Callable[..., Any]], m: Any, values: list[Any]
+) -> tuple[Any, ...]:
     """ψ(log σ(m)) and its derivatives by the chain rule, written out, with no rewriting of ours."""
     u, p, n = -mp.log1p(mp.exp(-m)), 1 / (1 + mp.exp(-m)), 1 / (1 + mp.exp(m))
     f0, f1, f2, f3 = (f(u, *values) for f in psi)

@@ -1,0 +1,234 @@
+"""Numbers drawn over the whole range of a float type, for every formula, against 60 digits.
+
+A case is one loss in one dtype on one engine, with parameters drawn up to the ends of their
+domains and points over every exponent, subnormal, largest, near kinks. What is asked of each
+point is the rule of `lossmith accuracy`: a result that the type can hold is right to its target,
+only what overflows is infinite, and nothing is NaN where the truth is a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+from typing import Any
+
+import mpmath as mp
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+import lossmith
+from lossmith.formula import exact
+from lossmith.formula.calculus import base, derivative
+from lossmith.formula.domain import Interval
+from lossmith.formula.ledger import LEDGER
+from lossmith.formula.record import Formula
+from lossmith.lab.accuracy.measure import TARGETS, error, through_margin_truth
+
+POINTS = 32
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+# What a gradient that is stored in half precision can be held to: a unit of its last place.
+_ROUNDING = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
+_REACH = (2.0**-480, 2.0**480)
+ENGINES = ("kernel", "reference")
+ORDERS = ("value", "slope", "curvature")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Points of one loss in one dtype on one engine; repr() is a line that makes it again."""
+
+    loss: str
+    dtype: str
+    engine: str
+    parameters: tuple[tuple[str, float], ...]
+    points: tuple[float, ...]
+
+
+def draw(random: Random, names: Sequence[str] = tuple(LEDGER)) -> Case:
+    """A case from everything there is, or of some losses only."""
+    name = random.choice(list(names))
+    dtype = random.choice(["float32", "float32", "float64", "float64", "bfloat16", "float16"])
+    record, wide = LEDGER[name], "float64" if dtype == "float64" else "float32"
+    given = {p.name: _parameter(random, p.domain, p.default, wide) for p in record.parameters}
+    scale = given[record.scale.name] if record.scale else 1.0
+    magnets = [0.0, *(s * k for s in (-1.0, 1.0) for k in (1.0, *given.values())), 1 - scale]
+    points = [_point(random, dtype, scale, magnets) for _ in range(POINTS)]
+    if record.scale and dtype == "float64":
+        # There is no wider type to compute these in (docs/options.md, "Numbers out of range").
+        if not 2.0**-400 < scale < 2.0**400:
+            given[record.scale.name] = scale = record.scale.default
+        points = [x for x in points if not x or _REACH[0] < abs(x) / scale < _REACH[1]]
+    return Case(name, dtype, random.choice(ENGINES), tuple(given.items()), tuple(points))
+
+
+def _number(dtype: str, x: float) -> float:
+    """x as a number of the dtype; what is too large for it as its largest."""
+    largest = float(torch.finfo(DTYPES[dtype]).max)
+    held = torch.tensor(max(-largest, min(largest, x)), dtype=torch.float64)
+    return float(held.to(DTYPES[dtype]))
+
+
+def _anywhere(random: Random, dtype: str) -> float:
+    """Any exponent of the dtype, subnormal ones included."""
+    info = torch.finfo(DTYPES[dtype])
+    low = math.log2(info.smallest_normal) + math.log2(info.eps)
+    e = random.uniform(low, math.log2(info.max))
+    return _number(dtype, random.uniform(1.0, 2.0) * 2.0 ** math.floor(e))
+
+
+def _parameter(random: Random, domain: Interval, default: float, dtype: str) -> float:
+    kind = random.randrange(5)
+    low, high = domain.low, domain.high
+    x = default
+    if kind == 1:
+        x = default * random.uniform(0.3, 3.0)
+    elif kind == 2:
+        x = _anywhere(random, dtype) * random.choice([-1, 1])
+    elif kind == 3:
+        x = (low if math.isfinite(low) else 0.0) + _anywhere(random, dtype)
+    elif kind == 4 and math.isfinite(high):
+        x = high - 2.0 ** random.uniform(-50, 1)
+    x = _number(dtype, x)
+    return x if x in domain else _number(dtype, default)
+
+
+def _point(random: Random, dtype: str, scale: float, magnets: Sequence[float]) -> float:
+    kind = random.randrange(8)
+    info = torch.finfo(DTYPES[dtype])
+    if kind < 3:
+        x = _anywhere(random, dtype)
+    elif kind < 5:
+        x = random.expovariate(0.2) * random.choice([1.0, scale])
+    elif kind == 5:
+        near = 1 + random.choice([0, 1, -1, 2]) * random.choice([info.eps, 2.0**-9])
+        x = random.choice(list(magnets)) * random.choice([1.0, scale]) * near
+    elif kind == 6:
+        x = random.choice([info.max, info.max / 2, info.smallest_normal, info.smallest_normal / 4])
+    else:
+        x = 2.0 ** random.uniform(-30, 10)
+    return _number(dtype, x * random.choice([-1, 1]))
+
+
+def judge(case: Case) -> str | None:
+    """None, or one line with what is wrong and the case that shows it."""
+    record = LEDGER[case.loss]
+    quantities = ("value", "slope")
+    found = _run(case, record)
+    if case.engine == "reference":
+        quantities = ORDERS
+    parameters = tuple(v for _, v in case.parameters)
+    for i, point in enumerate(case.points):
+        truths = _truths(record, parameters, point, case.dtype)
+        known = [next(truths)]
+        for order, name in enumerate(quantities):
+            got, place = found[order][i], 0
+            while (worst := _error(case, order, got, known[place], point)) > _target(case, order):
+                place += 1
+                if place == len(known):
+                    known += [truth for truth in [next(truths, None)] if truth is not None]
+                if place == len(known):
+                    small = Case(case.loss, case.dtype, case.engine, case.parameters, (point,))
+                    truth = mp.nstr(known[0][order], 12)
+                    return f"{name} {got!r}, truth {truth}, error {worst:.1e}: judge({small!r})"
+    return None
+
+
+def _stored_in(case: Case, order: int) -> str:
+    """Where a result lies: values in the compute type, gradients in the prediction's."""
+    if case.dtype in _ROUNDING and order == 0:
+        return "float32"
+    return case.dtype
+
+
+def _target(case: Case, order: int) -> float:
+    place = _stored_in(case, order)
+    return _ROUNDING[place] if place in _ROUNDING and order == 1 else TARGETS.get(place, 1e-6)
+
+
+def _error(case: Case, order: int, got: float, truth: tuple[Any, ...], point: float) -> float:
+    place = "float32" if order == 2 and case.dtype in _ROUNDING else _stored_in(case, order)
+    info: Any = torch.finfo(DTYPES[place])
+    return error(got, truth[order], abs(truth[order]) + abs(mp.mpf(point) * truth[order + 1]), info)
+
+
+def _run(case: Case, record: Formula) -> list[list[float]]:
+    """Value, slope, and on the reference engine curvature, of every point."""
+    z = torch.tensor(case.points, dtype=torch.float64).to(DTYPES[case.dtype])
+    function, options = getattr(lossmith, case.loss), dict(case.parameters)
+    target: Tensor
+    if record.family == "probability":
+        z = torch.stack([z, torch.zeros_like(z)], 1)
+        target = torch.zeros(len(z), dtype=torch.int64)
+    elif record.family == "margin":
+        target, options["labels"] = torch.ones_like(z), "signed"  # type: ignore[assignment]
+    else:
+        target = torch.zeros_like(z)
+    z.requires_grad_()
+    if case.engine == "kernel":
+        value = function(z, target, reduction="none", **options)
+        (slope,) = torch.autograd.grad(value, z, torch.ones_like(value))
+        results = [value, slope]
+    else:
+        with forward_ad.dual_level():  # no kernel differentiates forwards
+            value = function(z, target, reduction="none", **options)
+            (slope,) = torch.autograd.grad(value, z, torch.ones_like(value))
+        results = [value, slope, lossmith.derivatives(function, z, target, **options).hessian]
+    return [_column(r).detach().double().tolist() for r in results]
+
+
+def _column(x: Tensor) -> Tensor:
+    return x[:, 0] if x.dim() == 2 else x
+
+
+@cache
+def _functions(name: str) -> tuple[Any, ...]:
+    record = LEDGER[name]
+    expressions = [base(record)]
+    for _ in range(3):
+        expressions.append(derivative(expressions[-1], "u"))
+    names = ("u", *(p.name for p in record.shape))
+    return tuple(exact.function(e, names) for e in expressions)
+
+
+def _truths(
+    record: Formula, parameters: tuple[float, ...], point: float, dtype: str
+) -> Iterator[tuple[Any, ...]]:
+    """f, f', f'', f''' at the point; and at its neighbours, for the sake of kinks."""
+    functions = _functions(record.name)
+    scale, power = (parameters[-1], record.scale.power) if record.scale else (1.0, 0)
+    shape = parameters[: len(record.shape)]
+    wide = "float64" if dtype == "float64" else "float32"
+    eps = torch.finfo(DTYPES[wide]).eps
+    for step in (0.0, -1.0, 1.0):
+        r = mp.mpf(point) * (1 + step * eps)
+        u = r / scale
+        away = float(mp.log10(abs(u))) if u else 0.0
+        lost = max(-3 * away, away / 4)  # what is small in u² or u³ beside u needs its digits
+        if record.family == "probability":
+            lost = min(abs(point), 800.0)  # terms of e^m may leave one of e^(2m)
+        with mp.workdps(int(60 + lost)):
+            u, values = r / scale, [mp.mpf(v) for v in shape]
+            if record.family == "probability":
+                yield through_margin_truth(list(functions), u, values)
+                continue
+            yield tuple(
+                mp.mpf(scale) ** (power - k) * _at(f, u, values) for k, f in enumerate(functions)
+            )
+
+
+def _at(f: Any, u: Any, values: list[Any]) -> Any:
+    """f(u), and its limit where the expression as it stands divides by 0 at u = 0."""
+    try:
+        return f(u, *values)
+    except ZeroDivisionError:
+        with mp.workdps(100):
+            return f(mp.mpf("1e-4000"), *values)
