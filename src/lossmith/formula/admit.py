@@ -220,13 +220,13 @@ def _numbers(formula: Formula, parameter: Parameter) -> list[float]:
         for c in getattr(code, "co_consts", ())
         if type(c) in (int, float) and 1e-3 < abs(c) < 1e3
     ]
-    values = {parameter.default, *parameter.domain.samples(), *_WHOLE, *written}
+    values = {parameter.default, *_WHOLE, *written}
     return sorted(v for v in values if v in parameter.domain)
 
 
 def _differs(formula: Formula, run: Any, setting: Mapping[str, float]) -> bool:
     try:
-        raw = one_form(sp.sympify(formula.of(U, list(setting.values()))))
+        raw = sp.sympify(formula.of(U, list(setting.values())))
         if raw.has(sp.zoo, sp.nan, sp.oo, sp.I):
             return False
         there = function(raw, ("u",))

@@ -41,6 +41,8 @@ def derivative(expression: Expr, wrt: str) -> Expr:
         raw = differentiate(expression, variable)
     except ArgumentIndexError as err:
         raise FormulaError(f"∂/∂{wrt} of {expression} is not offered: {err}") from err
+    if raw.has(sp.Derivative, sp.Subs):
+        raise FormulaError(f"∂/∂{wrt} of {expression} cannot be derived; use known functions only.")
     return tidy(raw)
 
 

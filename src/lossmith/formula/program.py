@@ -26,9 +26,10 @@ _STEP = 15  # the highest power that `ipow` of the engines takes
 class _Printer(PythonCodePrinter):
     decaying: set[str]  # the shared parts that are exponentials
 
-    def __init__(self, decaying: set[str]) -> None:
+    def __init__(self, decaying: set[str], numbers: set[str]) -> None:
         super().__init__({"fully_qualified_modules": False, "allow_unknown_functions": True})
         self.decaying = decaying
+        self.numbers = numbers  # parameters, and shared parts made of nothing else
         self.ahead: list[str] = []  # lines that what is being printed needs before it
         self._named = 0
 
@@ -106,7 +107,7 @@ class _Printer(PythonCodePrinter):
             return self._ipow(self._print(base), int(exponent))
         if exponent.is_number and exponent < 0:
             below = base if exponent == -1 else sp.Pow(base, -exponent, evaluate=False)
-            return f"(K(1.0) / {self.parenthesize(below, 1000)})"
+            return self._over("K(1.0)", self.parenthesize(below, 1000), e)
         return self._call("power", base, exponent)
 
     def _print_Mul(self, e: Expr) -> str:
@@ -129,9 +130,17 @@ class _Printer(PythonCodePrinter):
             texts += [self._print(base), self._print(base)]
         product = " * ".join(texts) or "K(1.0)"
         if below:
-            product = f"{product} / " + (below[0] if len(below) == 1 else f"({' * '.join(below)})")
+            under = below[0] if len(below) == 1 else f"({' * '.join(below)})"
+            product = self._over(product, under, rest)
         # The sign stands outside, so that σ(2u) and σ(-2u) are seen to share |2u|.
         return f"(-({product}))" if coefficient < 0 else f"({product})"
+
+    def _over(self, above: str, below: str, e: Expr) -> str:
+        """A ratio; of two plain numbers Python's own would raise where the second is 0."""
+        safe = all(s.is_positive for s in e.free_symbols)
+        if {s.name for s in e.free_symbols} <= self.numbers and not safe:
+            return f"divide({above}, {below})"
+        return f"({above} / {below})" if above == "K(1.0)" else f"{above} / {below}"
 
     def _print_Add(self, e: Expr, order: str | None = None) -> str:
         return f"({super()._print_Add(e, order)})"
@@ -172,7 +181,11 @@ def write(outputs: tuple[Expr, ...], arguments: tuple[str, ...], name: str = "pr
     # The plain tree of shared parts: SymPy's further rewriting splits x^a into x^b · x^(a-b).
     shared, finals = tree_cse(list(outputs), sp.numbered_symbols("t"), opt_subs={}, order="none")
     shared, finals = _inline_squares(shared, finals)
-    printer = _Printer({s.name for s, e in shared if isinstance(e, sp.exp)})
+    numbers = set(arguments[1:])
+    for s, e in shared:
+        if {x.name for x in e.free_symbols} <= numbers:
+            numbers.add(s.name)
+    printer = _Printer({s.name for s, e in shared if isinstance(e, sp.exp)}, numbers)
     lines = [f"def {name}({', '.join(arguments)}):"]
     for s, e in shared:
         ahead, text = printer.statement(e)

@@ -175,7 +175,7 @@ def _read_parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
         raise FormulaError(f"{name}: a formula is a function of u first; write def {name}(u, ...).")
     try:
         hints = get_type_hints(function, include_extras=True)
-    except NameError as err:
+    except (NameError, AttributeError, TypeError, SyntaxError) as err:
         raise FormulaError(f"{name}: an annotation cannot be read ({err}).") from err
     return tuple(_read_parameter(name, signature.parameters[n], hints.get(n)) for n in names[1:])
 

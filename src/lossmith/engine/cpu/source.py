@@ -26,6 +26,9 @@ def keep_nan(u, x):
     return where(u == u, x, u)
 
 
+divide = _rule(lambda x, y: x / y)
+
+
 # Floats as integers of the same order. Their largest is found in vectors, which the largest float
 # is not, because NaN has no place among floats; here it ranks above infinity and so gets through.
 _SIGN, _REST = _I(np.iinfo(_I).bits - 1), _I(np.iinfo(_I).max)

@@ -1,0 +1,1 @@
+"""Drawn cases against truths that share no code with the library."""
