@@ -137,7 +137,14 @@ def test_a_hostile_manifest_leads_nowhere(
 ) -> None:
     home = tmp_path_factory.mktemp("hostile")
     folder = home / "out"
-    for name in ("x.json", "x/data", "out/x/data", "out/data", "out/keep.json", "out/trials/keep.json"):
+    for name in (
+        "x.json",
+        "x/data",
+        "out/x/data",
+        "out/data",
+        "out/keep.json",
+        "out/trials/keep.json",
+    ):
         put(home, name)
     (folder / LENT).symlink_to(home / "x")
     put(folder, f"lossmith-data-{'1' * 16}/more.txt")

@@ -51,13 +51,16 @@ def ipow(x: Any, n: int) -> Any:
     return result
 
 
-def _lift(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Any]:
-    """Let a tensor function take plain numbers too: parameters may be numbers."""
+def _lift(function: Callable[..., Tensor]) -> Callable[..., Any]:
+    """Let a tensor function take a plain number too: a constant, or what parameters make."""
 
-    def lifted(x: Any) -> Any:
+    def lifted(x: Any, *rest: Any) -> Any:
         if isinstance(x, Tensor):
-            return function(x)
-        value = function(torch.full((), x, dtype=torch.float64))
+            return function(x, *rest)
+        for other in rest:
+            if isinstance(other, Tensor):
+                return function(other.new_full((), x), *rest)
+        value = function(torch.full((), x, dtype=torch.float64), *rest)
         # A tracer may have made a variable of the number, and a mode a fake: neither is looked at.
         unseen = torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack()
         return value if unseen else value.item()
@@ -70,7 +73,21 @@ sqrt, tanh = _lift(torch.sqrt), _lift(torch.tanh)
 
 
 def power(x: Any, a: Any) -> Any:
-    return x**a
+    if isinstance(x, Tensor) or isinstance(a, Tensor):
+        return x**a
+    return _power_of_numbers(x, a)
+
+
+@_lift
+def _power_of_numbers(x: Tensor, a: Any) -> Tensor:
+    return x**a  # not Python's, which raises at 0 and is complex below
+
+
+def divide(x: Any, y: Any) -> Any:
+    """x / y of two numbers that parameters make: infinite or NaN where y is 0, as for tensors."""
+    if isinstance(x, Tensor) or isinstance(y, Tensor) or y:
+        return x / y
+    return math.copysign(math.inf, x) * math.copysign(1.0, y) if x else math.nan
 
 
 @_lift
@@ -179,6 +196,7 @@ def log1p_square(x: Tensor) -> Tensor:
     return torch.where(a < _far(x), torch.log1p(x * x), 2 * torch.log(a))
 
 
+@_lift
 def half_boxcox1p(x: Tensor, a: Any) -> Tensor:
     t = log1p_square(x)
     at = a * t
@@ -187,6 +205,7 @@ def half_boxcox1p(x: Tensor, a: Any) -> Tensor:
     return torch.where(torch.abs(at) < 1, near, far)
 
 
+@_lift
 def half_boxcox1p_da(x: Tensor, a: Any) -> Tensor:
     t = log1p_square(x)
     z = a * t
@@ -215,6 +234,7 @@ def gauss_rise(x: Tensor) -> Tensor:
     return -torch.expm1(-x * x)
 
 
+@_lift
 def gauss_moment(x: Tensor, n: int) -> Tensor:
     # Beyond ±40 the product is 0 in every dtype, and x² must not overflow first. NaN stays.
     near = torch.clamp(x, -40.0, 40.0)

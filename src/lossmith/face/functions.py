@@ -10,40 +10,46 @@ from collections.abc import Callable
 from typing import Any
 
 from lossmith.engine import run
-from lossmith.face import call, checks, describe, signature
+from lossmith.face import call, checks, describe, modules, signature
 from lossmith.link.links import Linked
 
 
 def make(loss: Linked, module: str) -> Callable[..., Any]:
     """The function of a loss, with `.total(...)` (the pair of total and mass) and `.loss`."""
+    if not loss.formula.builtin:
+        signature.free(loss, modules.attributes())
     own = [a.name for a in signature.parameters(loss)]
     names = {a.name for a in signature.options(loss)}
     given = f"({', '.join(own)},)" if own else "()"
-    word = signature.shape_words(loss)[0]
+    word, hide = signature.shape_words(loss)[0], signature.hidden(loss)
     if loss.classes:
         smoothing = "label_smoothing" if "label_smoothing" in names else "0.0"
         checked = (
-            f"_classes(_loss, {word}, target, {given}, class_weight, {smoothing}, ignore_index, "
-            f"weight, mask{', alpha' if 'alpha' in names else ''})"
+            f"{hide}classes({hide}loss, {word}, target, {given}, class_weight, {smoothing}, "
+            f"ignore_index, weight, mask{', alpha' if 'alpha' in names else ''})"
         )
     elif loss.kind == "margin":
         alpha = "alpha" if "alpha" in names else "None"
-        checked = f"_elementwise(_loss, {word}, target, {given}, weight, mask, labels, {alpha})"
+        checked = (
+            f"{hide}elementwise({hide}loss, {word}, target, {given}, weight, mask, labels, {alpha})"
+        )
     else:
-        checked = f"_elementwise(_loss, {word}, target, {given}, weight, mask)"
+        checked = f"{hide}elementwise({hide}loss, {word}, target, {given}, weight, mask)"
     arguments = source(loss)
     total_arguments = source(loss, reduction=False)
+    outer = ("loss", "classes", "elementwise", "reduce", "pair", "reduction", "REDUCTIONS")
     # Everything used is a closure variable: tracers look up globals in the module by its name.
+    # The functions get their names afterwards, for a loss may be called total, or check.
     text = (
-        "def make(_loss, _classes, _elementwise, _reduce, _pair, _reduction, _REDUCTIONS):\n"
-        f"  def {loss.name}({arguments}):\n"
-        f"    if reduction not in _REDUCTIONS: _reduction({loss.name!r}, reduction)\n"
-        f"    return _reduce({checked}, reduction)\n"
-        f"  def total({total_arguments}):\n"
-        f"    return _pair({checked})\n"
-        f"  def check({total_arguments}):\n"
+        f"def make({', '.join(hide + name for name in outer)}):\n"
+        f"  def {hide}function({arguments}):\n"
+        f"    if reduction not in {hide}REDUCTIONS: {hide}reduction({loss.name!r}, reduction)\n"
+        f"    return {hide}reduce({checked}, reduction)\n"
+        f"  def {hide}total({total_arguments}):\n"
+        f"    return {hide}pair({checked})\n"
+        f"  def {hide}check({total_arguments}):\n"
         f"    return {checked}\n"
-        f"  return {loss.name}, total, check\n"
+        f"  return {hide}function, {hide}total, {hide}check\n"
     )
     scope: dict[str, Any] = {"__name__": module}
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
@@ -51,7 +57,9 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
         loss, call.classes, call.elementwise, run.reduce, run.pair, checks.reduction,
         checks.REDUCTIONS,
     )  # fmt: skip
-    function.__qualname__ = loss.name
+    for made, name in ((function, loss.name), (total, "total"), (check, "check")):
+        made.__code__ = made.__code__.replace(co_name=name, co_qualname=name)
+        made.__name__ = made.__qualname__ = name
     function.__doc__ = describe.docstring(loss, module=False)
     total.__qualname__ = f"{loss.name}.total"
     total.__doc__ = f"(total, mass) of {loss.name}: Σ weight·loss and Σ weight. Pairs add."

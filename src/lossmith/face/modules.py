@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -113,6 +114,12 @@ def _rebuild(function: Any, settings: dict[str, Any]) -> Loss:
     return function.Module(**settings)
 
 
+@cache
+def attributes() -> frozenset[str]:
+    """The names that mean something on every Module, so that no setting can have them."""
+    return frozenset({*dir(Loss), *dir(nn.Module())})
+
+
 def class_name(name: str) -> str:
     """smooth_l1 → SmoothL1."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
@@ -126,8 +133,9 @@ def make(function: Any, module: str) -> type[Loss]:
     given = [f"{a.name}={a.default}" for a in own]
     arguments = ", ".join(["self", *given, "*", *(f"{a.name}={a.default}" for a in options)])
     passed = ", ".join(f"{n}={n}" for n in names)
-    scope: dict[str, Any] = {"Loss": Loss, "__name__": module}
-    text = f"def __init__({arguments}):\n    Loss.__init__(self, {passed})\n"
+    base = signature.hidden(loss) + "Loss"  # a parameter may be called Loss
+    scope: dict[str, Any] = {base: Loss, "__name__": module}
+    text = f"def __init__({arguments}):\n    {base}.__init__(self, {passed})\n"
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
     made = type(
         class_name(loss.name),

@@ -31,12 +31,13 @@ def _door(kind: record.Family) -> Callable[..., Any]:
         if function is None:
             return lambda f: decorate(f, scale=scale, cite=cite, twin=twin)
         made: Formula = make_record(function, scale=scale, cite=cite, twin=twin)
-        from lossmith.formula.calculus import base
+        from lossmith.formula.calculus import slope
 
-        base(made)  # whatever is wrong with the formula is said here, at its definition
-        face = functions.make(link(made), function.__module__)
+        slope(made)  # whatever is wrong with the formula is said here, at its definition
+        home = function.__module__ or "__main__"  # exec without a __name__ gives none
+        face = functions.make(link(made), home)
         face.__qualname__ = function.__qualname__
-        modules.make(face, function.__module__)
+        modules.make(face, home)
         return face
 
     decorate.__name__ = decorate.__qualname__ = kind
@@ -54,7 +55,8 @@ def _door(kind: record.Family) -> Callable[..., Any]:
 
     Errors:
         FormulaError, in words that name the fix: unknown function, free symbol, not real, a
-        parameter without a domain or default.
+        Python if on a parameter, a parameter without a domain or default, or with a name that
+        the call or the Module uses.
     """
     return decorate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lossmith.errors import FormulaError
 from lossmith.link.links import Linked
 
 
@@ -101,3 +102,27 @@ def data(loss: Linked) -> list[Argument]:
         ),
         Argument("mask", "Tensor | None", "None", "True keeps; dropped before the formula"),
     ]  # fmt: skip
+
+
+def free(loss: Linked, taken: frozenset[str]) -> None:
+    """A parameter is an argument of the call and an attribute of the Module: its name is free.
+
+    `taken`: what every Module has.
+    """
+    call = {shape_words(loss)[0], "target", "self"}
+    call |= {a.name for a in [*options(loss), *data(loss)]}
+    for name in (p.name for p in loss.formula.parameters):
+        if name in call or name in taken:
+            by = "an argument of every call" if name in call else "an attribute of every Module"
+            raise FormulaError(
+                f"{loss.name}: a parameter cannot be called {name!r}, which is {by}. Give it "
+                f"another name, for example {name}_ or {name}_0."
+            )
+
+
+def hidden(loss: Linked) -> str:
+    """The beginning of a name that no parameter has: for what else a made function refers to."""
+    prefix = "_"
+    while any(p.name.startswith(prefix) for p in loss.formula.parameters):
+        prefix += "_"
+    return prefix

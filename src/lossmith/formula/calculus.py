@@ -1,43 +1,24 @@
-"""From a record to expressions: ψ₀ itself, its derivatives in u and in each parameter.
-
-Whatever can be wrong with a person's formula is found here, and said in words that name the fix.
-"""
+"""From a record to expressions: ψ₀ itself, its derivatives in u and in each parameter."""
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
-import mpmath as mp
 import sympy as sp
 from sympy.core.function import ArgumentIndexError
 
 from lossmith.errors import FormulaError
-from lossmith.formula.exact import function
-from lossmith.formula.primitives import (
-    PRIMITIVES,
-    bernoulli,
-    complement,
-    logistic_density,
-    sigmoid,
-    tanh,
-)
+from lossmith.formula import admit
+from lossmith.formula.admit import U as U
+from lossmith.formula.admit import symbols as symbols
+from lossmith.formula.primitives import bernoulli, complement, logistic_density, sigmoid, tanh
 from lossmith.formula.record import Formula
+from lossmith.formula.vanishing import differentiate, settled
 
 Expr = Any
-U = sp.Symbol("u", real=True)
-_KNOWN = (sp.exp, sp.log, sp.Abs, sp.sign, sp.Piecewise, *PRIMITIVES.values())
-
-
-def symbol(name: str, positive: bool) -> Expr:
-    return sp.Symbol(name, real=True, positive=positive or None)
-
-
-def symbols(formula: Formula) -> dict[str, Expr]:
-    """The symbols of every parameter, scale included."""
-    return {
-        p.name: symbol(p.name, p.domain.low >= 0 and 0 not in p.domain) for p in formula.parameters
-    }
+_FOLDED = 16  # branches that a sum of pieces may have when it is written as one
 
 
 @lru_cache(maxsize=512)
@@ -47,70 +28,7 @@ def base(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Expr:
     `fixed` puts whole numbers in the place of parameters before anything else is done, so that
     (1 - p)^gamma with gamma = 2 is a square in every derivative.
     """
-    names = symbols(formula) | {name: sp.Integer(value) for name, value in fixed}
-    arguments = [names[p.name] for p in formula.shape]
-    try:
-        raw = formula.function(U, *arguments)
-    except FormulaError:
-        raise
-    except TypeError as err:
-        raise FormulaError(
-            f"{formula.name}: the formula could not be evaluated on symbols ({err}). Use where(), "
-            "maximum(), minimum() instead of if, max(), min(), and the functions of "
-            "lossmith.primitives instead of math, numpy or torch."
-        ) from err
-    try:
-        expression = sp.sympify(raw, strict=True)
-    except sp.SympifyError as err:
-        raise FormulaError(
-            f"{formula.name}: the formula returned {type(raw).__name__}; return an expression of u."
-        ) from err
-    _check(formula, expression, set(arguments))
-    if not formula.builtin:  # ours are tested
-        _check_real(formula, expression)
-    return tidy(expression)
-
-
-def _check(formula: Formula, expression: Expr, arguments: set[Expr]) -> None:
-    name = formula.name
-    if not isinstance(expression, sp.Expr):
-        raise FormulaError(
-            f"{name}: the formula is {expression!s}, not a number; compare with where()."
-        )
-    free = expression.free_symbols - arguments - {U}
-    if free:
-        listed = ", ".join(sorted(map(str, free)))
-        raise FormulaError(
-            f"{name}: free symbol {listed}. Make it a parameter: "
-            f"def {name}(u, {listed.split(',')[0]}: lossmith.Positive = 1.0)."
-        )
-    unknown = {f.func for f in expression.atoms(sp.Function) if not isinstance(f, _KNOWN)}
-    if unknown:
-        listed = ", ".join(sorted(getattr(f, "__name__", str(f)) for f in unknown))
-        offer = ", ".join(sorted(["exp", "log", "sqrt", "abs", "sign", "where", *PRIMITIVES]))
-        raise FormulaError(f"{name}: unknown function {listed}. Functions known here: {offer}.")
-    if expression.has(sp.I) or expression.is_real is False or expression.has(sp.zoo, sp.nan, sp.oo):
-        raise FormulaError(
-            f"{name}: the formula is not a real number ({expression}). Restrict it with where() to "
-            "the values of u on which it is real and finite."
-        )
-    if U not in expression.free_symbols:
-        raise FormulaError(f"{name}: the formula does not depend on u, so nothing can be learned.")
-
-
-def _check_real(formula: Formula, expression: Expr) -> None:
-    """√u and log u are real for some u only, which no symbol tells: try a few."""
-    run = function(expression, ("u", *(p.name for p in formula.shape)))
-    sizes = (0.001, 0.3, 1.7, 30.0)
-    right = () if formula.family == "probability" else sizes
-    for u in (*(-size for size in sizes), *right):
-        try:
-            run(mp.mpf(u), *(mp.mpf(p.default) for p in formula.shape))
-        except (TypeError, ValueError, ZeroDivisionError):
-            raise FormulaError(
-                f"{formula.name}: the formula is not a real number at u = {u:g} ({expression}). "
-                "Restrict it with where() to the values of u on which it is real and finite."
-            ) from None
+    return tidy(admit.expression(formula, fixed))
 
 
 @lru_cache(maxsize=4096)
@@ -120,10 +38,9 @@ def derivative(expression: Expr, wrt: str) -> Expr:
     if variable is None:
         return sp.Integer(0)
     try:
-        raw = sp.diff(expression, variable)
+        raw = differentiate(expression, variable)
     except ArgumentIndexError as err:
         raise FormulaError(f"∂/∂{wrt} of {expression} is not offered: {err}") from err
-    raw = raw.replace(sp.DiracDelta, lambda *_: sp.Integer(0))
     if raw.has(sp.Derivative, sp.Subs):
         raise FormulaError(f"∂/∂{wrt} of {expression} cannot be derived; use known functions only.")
     return tidy(raw)
@@ -142,6 +59,9 @@ def tidy(expression: Expr) -> Expr:
     if isinstance(expression, sp.Piecewise):
         return sp.Piecewise(*((tidy(e), c) for e, c in expression.args), evaluate=False)
     if expression.has(sp.Piecewise):
+        # Folding multiplies the branches; a sum of many pieces stays a sum.
+        if math.prod(len(p.args) for p in expression.atoms(sp.Piecewise)) > _FOLDED:
+            return expression
         folded = sp.piecewise_fold(expression)
         return tidy(folded) if isinstance(folded, sp.Piecewise) else expression
     if expression.is_polynomial(U) and U in expression.free_symbols:
@@ -154,14 +74,15 @@ def polish(expression: Expr) -> Expr:
 
     u·(1 - e^u)^k becomes -bernoulli(u)·(1 - e^u)^(k+1): no 0·∞ as u → 0. Then the lowest power of
     1 - e^u is taken out of a sum, so that no two of its terms are infinite there, one up, one down.
-    And tanh(x/2) = σ(x) - σ(-x) joins the σ beside it, where the two would nearly cancel.
+    And tanh(x/2) = σ(x) - σ(-x) joins the σ beside it, where the two would nearly cancel. Last,
+    products that would be 0·∞ become 0 where they are.
     """
     if expression.has(tanh):
         expression = expression.replace(lambda e: e.is_Add, _share_density)
-    if not expression.has(complement):
-        return expression
-    joined = sp.expand_mul(expression).replace(lambda e: e.is_Mul, _join_complement)
-    return joined.replace(lambda e: e.is_Add, _share_complement)
+    if expression.has(complement):
+        joined = sp.expand_mul(expression).replace(lambda e: e.is_Mul, _join_complement)
+        expression = joined.replace(lambda e: e.is_Add, _share_complement)
+    return expression.replace(lambda e: e.is_Mul, settled)
 
 
 def _share_density(total: Expr) -> Expr:

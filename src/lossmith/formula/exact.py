@@ -86,9 +86,11 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
 @lru_cache(maxsize=1024)
 def function(expression: Expr, arguments: tuple[str, ...]) -> Callable[..., Any]:
     """The expression as a function of mpmath numbers, arguments by position."""
-    by_name = {s.name: s for s in expression.free_symbols}
-    symbols = [by_name.get(n, sp.Symbol(n)) for n in arguments]
-    compiled = sp.lambdify(symbols, expression, modules=[DEFINITIONS, "mpmath"])
+    # Under names of their own: a parameter may be called exp.
+    own = {s: sp.Symbol(f"p_{s.name}", **s.assumptions0) for s in expression.free_symbols}
+    by_name = {s.name: other for s, other in own.items()}
+    symbols = [by_name.get(n, sp.Symbol(f"p_{n}")) for n in arguments]
+    compiled = sp.lambdify(symbols, expression.xreplace(own), modules=[DEFINITIONS, "mpmath"])
     return lambda *values: mp.mpf(compiled(*values))
 
 

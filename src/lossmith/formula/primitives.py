@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import mpmath as mp
 import sympy as sp
 from sympy.core.function import ArgumentIndexError
+
+from lossmith.formula.exact import DEFINITIONS
 
 Expr = Any  # SymPy ships no types; expressions are opaque to the type checker
 
@@ -29,6 +32,16 @@ class PrimitiveBase(sp.Function):
         return True
 
     _eval_is_extended_real = _eval_is_real
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        """A number of a number, so that Max and comparisons can tell constants apart."""
+        if not all(a.is_number for a in self.args):
+            return None
+        with mp.workprec(prec + 20):
+            value = DEFINITIONS[type(self).__name__](
+                *(mp.mpf(a.evalf(prec)._mpf_) for a in self.args)
+            )
+            return sp.Float._new(mp.mpf(value)._mpf_, prec)
 
     @property
     def x(self) -> Expr:

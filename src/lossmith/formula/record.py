@@ -13,9 +13,10 @@ Conventions of this floor:
 from __future__ import annotations
 
 import inspect
+import keyword
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -23,6 +24,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from lossmith.errors import FormulaError, ParameterError
 from lossmith.formula.domain import Interval
 
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+_GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 Family = Literal["residual", "margin", "probability", "divergence"]
 
 
@@ -85,6 +88,13 @@ class Formula:
         """Every parameter in the order of the call: the shape's, then the scale."""
         return self.shape + ((self.scale.parameter,) if self.scale else ())
 
+    def of(self, u: Any, shape: Sequence[Any]) -> Any:
+        """The function called with these shape parameters, in the order of the record."""
+        kinds = inspect.signature(self.function).parameters
+        named = {p.name: v for p, v in zip(self.shape, shape, strict=True)}
+        by_name = {n: v for n, v in named.items() if kinds[n].kind is _KEYWORD}
+        return self.function(u, *(v for n, v in named.items() if n not in by_name), **by_name)
+
     @property
     def defaults(self) -> dict[str, float]:
         return {p.name: p.default for p in self.parameters}
@@ -114,37 +124,68 @@ def family(kind: Family) -> Callable[..., Any]:
     ) -> Any:
         if function is None:
             return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, balanced=balanced)
+        _check_name(function, kind)
+        shape = _read_parameters(function)
+        if scale is not None:
+            _check_scale(function.__name__, scale, shape)
         return Formula(
             name=function.__name__,
             family=kind,
             function=function,
-            shape=_read_parameters(function),
+            shape=shape,
             scale=scale,
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
             balanced=balanced,
-            builtin=function.__module__.startswith("lossmith.formula."),
+            # Run by exec without a __name__, a function has no module.
+            builtin=(function.__module__ or "").startswith("lossmith.formula."),
         )
 
     decorate.__name__ = decorate.__qualname__ = kind
     return decorate
 
 
+def _check_name(function: Any, kind: str) -> None:
+    """A loss is called, printed and stored by the name of its function."""
+    if not inspect.isfunction(function):
+        raise FormulaError(
+            f"{kind}() makes a loss of a function, got {type(function).__name__}; write "
+            "def name(u, ...): return …"
+        )
+    name = function.__name__
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise FormulaError(
+            f"{name}: a loss takes its name from its function, and this is no name. Write "
+            "def name(u, ...): return … instead of a lambda."
+        )
+
+
 def _read_parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     name = function.__name__
     signature = inspect.signature(function)
     names = list(signature.parameters)
+    gathering = [p for p in signature.parameters.values() if p.kind in _GATHERING]
+    if gathering:
+        raise FormulaError(
+            f"{name}: {gathering[0]} gathers arguments without names; name every parameter, for "
+            f"example def {name}(u, c: lossmith.Positive = 1.0)."
+        )
     if not names:
         raise FormulaError(f"{name}: a formula is a function of u first; write def {name}(u, ...).")
     try:
         hints = get_type_hints(function, include_extras=True)
-    except NameError as err:
+    except (NameError, AttributeError, TypeError, SyntaxError) as err:
         raise FormulaError(f"{name}: an annotation cannot be read ({err}).") from err
     return tuple(_read_parameter(name, signature.parameters[n], hints.get(n)) for n in names[1:])
 
 
 def _read_parameter(loss: str, parameter: inspect.Parameter, hint: Any) -> Parameter:
+    if parameter.name == "u":
+        raise FormulaError(
+            f"{loss}: a parameter cannot be called u, as the variable is everywhere. Call the "
+            f"variable u and the parameter by another name: def {loss}(u, c: …)."
+        )
     extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     domain = next((e for e in extras if isinstance(e, Interval)), None)
     if domain is None:
@@ -159,9 +200,33 @@ def _read_parameter(loss: str, parameter: inspect.Parameter, hint: Any) -> Param
             f"so that {loss}(prediction, target) works as it stands."
         )
     why = next((e for e in extras if isinstance(e, str)), "")
+    if not isinstance(parameter.default, numbers.Real):
+        raise FormulaError(
+            f"{loss}: the default of {parameter.name!r} is no real number, but "
+            f"{type(parameter.default).__name__}; give one inside {domain}."
+        )
     checked = Parameter(parameter.name, float(parameter.default), domain, why)
     checked.check(checked.default, loss)
     return checked
+
+
+def _check_scale(loss: str, scale: Scale, shape: tuple[Parameter, ...]) -> None:
+    name = scale.name
+    if (
+        not name.isidentifier()
+        or keyword.iskeyword(name)
+        or name in ("u", *(p.name for p in shape))
+    ):
+        raise FormulaError(
+            f"{loss}: a scale cannot be called {name!r}; it is an argument of the loss, so give it "
+            "a Python name that no other parameter has."
+        )
+    if not isinstance(scale.default, numbers.Real) or not isinstance(scale.power, int):
+        raise FormulaError(
+            f"{loss}: Scale(name, default, power) takes a number above 0 and a whole power, got "
+            f"{scale.default!r} and {scale.power!r}."
+        )
+    scale.parameter.check(scale.default, loss)
 
 
 residual = family("residual")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lossmith.engine.cpu import elementwise, panels, rows
 from lossmith.engine.plan import Plan
@@ -24,6 +24,9 @@ _GLUE = """
 @_rule
 def keep_nan(u, x):
     return where(u == u, x, u)
+
+
+divide = _rule(lambda x, y: x / y)
 
 
 # Floats as integers of the same order. Their largest is found in vectors, which the largest float
@@ -74,7 +77,7 @@ def write(plan: Plan, formula: Formula) -> Source:
 
     written_in = {name for name, _ in plan.fixed}
     parameters = tuple(p.name for p in formula.shape if p.name not in written_in)
-    names = tuple(f"p_{n}" for n in parameters)  # apart from every name that a loop uses
+    names = tuple(map(program.word, parameters))  # apart from every name that a loop uses
     if plan.kind == "softmax" and plan.hard and not plan.smoothed:
         expression = through_margin(formula, plan.fixed)
     else:
@@ -82,8 +85,7 @@ def write(plan: Plan, formula: Formula) -> Source:
     outputs = [expression] if plan.output != "gradient" else []
     if "gradient" in plan.output:
         outputs.append(calculus.derivative(expression, "u"))
-    renamed = [_rename(e, dict(zip(parameters, names, strict=True))) for e in outputs]
-    text = program.write(tuple(renamed), ("u", *names))
+    text = program.write(tuple(outputs), ("u", *parameters))
 
     # What computes exponentials does not wait for memory, and gains nothing by streaming.
     stream = plan.stream and program.is_arithmetic(text)
@@ -100,17 +102,6 @@ def write(plan: Plan, formula: Formula) -> Source:
     halves = bool({plan.prediction, plan.target} & {"float16", "bfloat16"})
     own = "".join(("\n\n@_rule\n", text, _LOOP, loop.head(), "\n", "\n".join(loop.lines), "\n"))
     return Source(head, library(compute, halves=halves, stream=stream), own)
-
-
-def _rename(expression: Any, names: dict[str, str]) -> Any:
-    import sympy as sp
-
-    table = {
-        s: sp.Symbol(names[s.name], **s.assumptions0)
-        for s in expression.free_symbols
-        if s.name in names
-    }
-    return expression.xreplace(table)
 
 
 @cache

@@ -1,0 +1,96 @@
+"""Products that are 0·∞ where their factors meet a zero, though the function has a limit there.
+
+Differentiation makes them: of |x|^a it makes a·|x|^a·sign(x)/|x|, which at 0 is 0·0/0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from lossmith.formula.admit import U
+from lossmith.formula.primitives import complement
+
+Expr = Any
+
+
+class _Size(sp.Function):
+    """|x| while it is differentiated: SymPy's own has no rule for an x that it cannot call real."""
+
+    nargs = 1
+
+    def _eval_is_nonnegative(self) -> bool:
+        return True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return _Side(self.args[0])
+
+
+class _Side(sp.Function):
+    """The sign of x; its slope is 0 but at the jump, which is left out."""
+
+    nargs = 1
+
+    def _eval_is_real(self) -> bool:
+        return True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sp.Integer(0)
+
+
+def differentiate(expression: Expr, variable: Expr) -> Expr:
+    """∂/∂variable almost everywhere, without a product that is 0·∞ where |x|^a has a slope."""
+    if not expression.has(sp.Abs, sp.sign):
+        raw = sp.diff(expression, variable)
+    else:
+        smooth = expression.replace(sp.Abs, _Size).replace(sp.sign, _Side)
+        raw = sp.diff(smooth, variable).replace(_Size, sp.Abs).replace(_Side, sp.sign)
+    return raw.replace(lambda e: e.is_Mul, joined)
+
+
+def joined(product: Expr) -> Expr:
+    """Each base once: SymPy leaves x^k / x alone. And sign² as 1, so that |x|^a bends at 0 too."""
+    coefficient, rest = product.as_coeff_Mul()
+    powers: dict[Expr, Expr] = {}
+    twice = False
+    for factor in sp.Mul.make_args(rest):
+        base, exponent = factor.as_base_exp()
+        base_is_side = isinstance(base, sp.sign) and exponent.is_Integer
+        # What is never 0 may stay apart: x^3 is quicker than x^(c + 3).
+        twice |= (base in powers and not base.is_positive) or (base_is_side and exponent != 1)
+        exponent = powers.get(base, sp.Integer(0)) + exponent
+        powers[base] = exponent % 2 if base_is_side else exponent
+    # The powers of 1 - e^u have a rule of their own, see `calculus.polish`.
+    if not twice or any(isinstance(base, complement) for base in powers):
+        return product
+    return sp.Mul(coefficient, *(base**exponent for base, exponent in powers.items()))
+
+
+def settled(product: Expr) -> Expr:
+    """0 where one factor is 0 and stays the stronger, whatever another becomes there.
+
+    Three factors are: a coefficient made of parameters, for it is 0 everywhere; sign(x) beside a
+    power of |x|, for what is odd has no other value at 0; and x^a, a > 0, beside log x.
+    """
+    factors = sp.Mul.make_args(product.as_coeff_Mul()[1])
+    powers = dict(factor.as_base_exp() for factor in factors)
+    numbers = [f for f in factors if f.free_symbols and U not in f.free_symbols]
+    when: list[Expr] = []
+    for base, exponent in powers.items():
+        if sp.log(base) in powers and exponent.is_positive is not False:
+            positive = [] if exponent.is_positive else [sp.Gt(exponent, 0)]
+            when.append(sp.And(_zero(base), *positive))
+        endless = exponent.free_symbols or exponent.is_negative
+        if not endless or base.is_positive or U not in base.free_symbols:
+            continue
+        if isinstance(base, sp.Abs) and sp.sign(base.args[0]) in powers:
+            when.append(_zero(base.args[0]))
+        when += [_zero(f) for f in numbers if f.is_zero is None]
+    if not when:
+        return product
+    return sp.Piecewise((sp.Integer(0), sp.Or(*when)), (product, True), evaluate=False)
+
+
+def _zero(e: Expr) -> Expr:
+    return sp.Eq(e, 0, evaluate=False)
