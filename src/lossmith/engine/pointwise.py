@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
 from typing import Any

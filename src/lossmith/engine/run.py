@@ -40,8 +40,8 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
     """(total, mass) of a call: pairs of micro-batches and ranks add up."""
     if why_not_cpu(call) is None:
         try:
-            total, mass = _total(call, False)
-            return total, torch.tensor(mass, dtype=total.dtype)
+            found = _total(call, False)
+            return found[0], torch.tensor(found[1], dtype=found[0].dtype)
         except NoCompilerError:
             pass
     dtype = reference.compute_dtype(call.prediction.dtype)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lossmith.engine.looking import readable
 from lossmith.errors import LabelError, ShapeError
-from lossmith.face import checks, values
+from lossmith.face import checks
 
 
 def plain_reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
@@ -67,7 +68,7 @@ def classes_on_one(name: str, prediction: Tensor) -> None:
 def one_hot(name: str, index: Tensor, classes: int) -> Tensor:
     """Classes on the last dimension, every index inside their number."""
     index = index.long()
-    if values.readable(index) and index.numel():
+    if readable(index) and index.numel():
         for bad in (int(index.min()), int(index.max())):
             if not 0 <= bad < classes:
                 raise LabelError(

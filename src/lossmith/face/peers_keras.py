@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lossmith.engine.looking import readable
 from lossmith.errors import InputError, LabelError, ShapeError
-from lossmith.face import checks, values
+from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.peers_common import by_class, never_larger, one_hot
 
@@ -90,7 +91,7 @@ def _smooth(y_true: Tensor, share: float, floor: float) -> Tensor:
 
 
 def _clipped_entropy(name: str, p: Tensor, t: Tensor) -> Tensor:
-    if values.readable(t) and bool(((t < 0) | (t > 1)).any()):
+    if readable(t) and bool(((t < 0) | (t > 1)).any()):
         raise LabelError(
             f"{name}: y_true runs from {t.min():g} to {t.max():g}; labels beside probabilities lie "
             "in [0, 1]. Are y_true and y_pred swapped? Keras takes the target first."

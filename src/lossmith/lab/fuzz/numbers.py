@@ -121,7 +121,7 @@ def _point(random: Random, dtype: str, scale: float, magnets: Sequence[float]) -
 def judge(case: Case) -> str | None:
     """None, or one line with what is wrong and the case that shows it."""
     record = LEDGER[case.loss]
-    quantities = ("value", "slope")
+    quantities: tuple[str, ...] = ("value", "slope")
     found = _run(case, record)
     if case.engine == "reference":
         quantities = ORDERS

@@ -15,7 +15,10 @@ from typing import NamedTuple
 Modules = tuple[str, str]
 KINDS: dict[str, Modules] = {
     "calls": ("lossmith.lab.fuzz.calls", "lossmith.lab.fuzz.judge"),
-    "heads": ("lossmith.lab.fuzz.heads", "lossmith.lab.fuzz.heads"),
+    **{
+        kind: (f"lossmith.lab.fuzz.{kind}", f"lossmith.lab.fuzz.{kind}")
+        for kind in ("heads", "formulas", "numbers")
+    },
 }
 # A process is left after so many seconds, for what it has compiled stays in its memory.
 RENEW = 240.0
