@@ -100,6 +100,8 @@ def mmdet_sigmoid_focal_loss(
         reduction (default "mean"): "mean", "sum" or "none".
         avg_factor (default None): what the mean divides by, usually the number of positives.
 
+    Left out: `activated` (probabilities) and `loss_weight` (multiply the loss).
+
     Differs from lossmith.binary_focal: soft labels as in torchvision; alpha 0.25 by default; the
     mean divides by elements or by avg_factor, ours by the sum of the weights.
     """
@@ -146,6 +148,8 @@ def mmdet_smooth_l1_loss(
         reduction (default "mean"): "mean", "sum" or "none".
         avg_factor (default None): what the mean divides by.
 
+    Left out: `loss_weight` (multiply the loss).
+
     Differs from lossmith.smooth_l1 in the denominator only: ours is the sum of the weights. (The
     Huber loss is beta times this.)
     """
@@ -182,6 +186,8 @@ def mmdet_cross_entropy(
         class_weight (default None): one weight per class; the mean is not divided by it.
         ignore_index (default -100): rows with this index give 0.
         avg_non_ignore (default False): the mean divides by the rows that are not ignored.
+
+    Left out: `use_sigmoid` and `use_mask`, other losses, and `loss_weight` (multiply the loss).
 
     Differs from lossmith.cross_entropy (and torch) in the denominator: ours is the sum of sample
     weight times class weight over the rows that count.

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
-from lossmith.face import checks
+from lossmith.face import checks, values
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.peers_common import (
     by_class,
@@ -199,11 +199,11 @@ def monai_focal_loss(
 
 
 def _monai_weight(name: str, weight: float | Sequence[float] | Tensor, loss: Tensor) -> Tensor:
-    each = torch.as_tensor(weight).to(loss)
-    if bool((each < 0).any()):
+    each = torch.as_tensor(weight)
+    if values.readable(each) and bool((each < 0).any()):
         raise ParameterError(f"{name}: weight = {weight!r} has a negative entry; MONAI takes none.")
     if not each.dim():
-        return each
+        return each.to(loss)
     if loss.shape[1] == 1:
         raise ShapeError(
             f"{name}: weight has shape {tuple(each.shape)}, but input has a single class, for "
@@ -248,6 +248,8 @@ def smp_focal_loss(
         reduced_threshold (default None): below this p_t the factor is 1 ("reduced focal loss").
         class_weights (default None): one per class, for the average over classes; not with
             "binary", nor with "none", where smp weighs the elements of each class by them.
+
+    Left out: from_logits=False.
 
     Differs from lossmith.focal: "multiclass" is lossmith.OneVsRest("binary_focal") / C. A soft
     label enters through exp(-bce): 0.1382 at (1.3, 0.7) against our 0.2932.
@@ -346,6 +348,8 @@ def smp_soft_cross_entropy(
         smooth_factor (default 0.0): s. (smp's own default None raises a TypeError.)
         reduction (default "mean"): "mean", "sum" or "none".
         ignore_index (default -100): rows with this index give 0 and still count in the mean.
+
+    Left out: `dim`, classes on another dimension (move them to 1).
 
     Differs from lossmith.cross_entropy(label_smoothing=s) in the denominator only: ours leaves
     ignored rows out of it, as torch does.

@@ -1,10 +1,11 @@
 """Other libraries' meanings by name, for moving over without a jump in a training curve.
 
 Each function takes its peer's arguments in its peer's order and returns its peer's number, quirks
-of denominators included; the docstring says how that differs from Lossmith's own loss. Where the
-peer's formula is ours in another reduction or weighting, ours is what runs. For new work use the
-losses themselves: `lossmith.focal`, `lossmith.binary_focal`, `lossmith.huber`,
-`lossmith.cross_entropy`.
+of denominators included; the docstring says how that differs from Lossmith's own loss, and what
+of the peer is left out. Shapes and options that the peer refuses, and most that it broadcasts, are
+refused in words. Where the peer's formula is ours in another reduction or weighting, ours is what
+runs. For new work use the losses themselves: `lossmith.focal`, `lossmith.binary_focal`,
+`lossmith.huber`, `lossmith.cross_entropy`.
 
 One soft label, score 1.3, target 0.7, gamma 2, no alpha, has four focal losses:
 torchvision, mmdetection and Keras 0.0939 · segmentation_models.pytorch 0.1382 · kornia and
