@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -107,10 +108,12 @@ def _digest(value: Tensor) -> int:
 
 def given(name: str, sizes: Any, made: Split) -> list[int]:
     rank, ranks = made.group.rank(), made.group.size()
-    whole = isinstance(sizes, Sequence) and all(isinstance(n, int) and n >= 0 for n in sizes)
+    whole = isinstance(sizes, Sequence) and all(
+        isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) >= 0 for n in sizes
+    )
     if not whole or len(sizes) != ranks or sizes[rank] != made.logits.shape[1]:
         raise ShapeError(
             f"{name}: shard_sizes = {sizes!r} does not fit: it needs {ranks} whole numbers, one "
             f"for each rank, and rank {rank} has {made.logits.shape[1]} classes. None asks them."
         )
-    return list(sizes)
+    return [int(n) for n in sizes]
