@@ -18,7 +18,7 @@ from lossmith.face.settings import reduction as reduction
 from lossmith.formula.record import Parameter
 
 _WEIGHTS = (*settings.FLOATS, *settings.INTEGERS)
-_TARGETS = (*settings.FLOATS, *settings.INTEGERS, torch.bool)
+TARGETS = (*settings.FLOATS, *settings.INTEGERS, torch.bool)
 
 
 def tensors(name: str, prediction: Any, target: Any) -> None:
@@ -40,7 +40,7 @@ def tensors(name: str, prediction: Any, target: Any) -> None:
             f"{name}: the prediction is {kind} ({prediction.dtype}); a loss needs real floating "
             "scores. Are prediction and target swapped? Otherwise use prediction.float()."
         )
-    if target.dtype not in _TARGETS:
+    if target.dtype not in TARGETS:
         kind = "complex" if target.is_complex() else "of a type without arithmetic"
         raise DtypeError(
             f"{name}: the target is {kind} ({target.dtype}); it must be real. Use target.float(), "
@@ -98,8 +98,8 @@ def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
     rows = (*shape[:1], *shape[2:])
     if tuple(target.shape) != rows:
         raise ShapeError(
-            f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows}, got "
-            f"{tuple(target.shape)}; classes are on dimension 1 of the logits."
+            f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows} as "
+            f"target, got {tuple(target.shape)}; classes are on dimension 1 of the logits."
         )
 
 

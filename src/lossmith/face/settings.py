@@ -115,7 +115,8 @@ def index_beside(name: str, number: int, soft: bool) -> None:
 
 def count(name: str, argument: str, value: Any) -> int:
     """A whole number from 1, NumPy's included."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or not 1 <= value <= _WIDE.max:
         raise ParameterError(
             f"{name}: {argument} = {shown(value)}; it must be a whole number >= 1."
         )

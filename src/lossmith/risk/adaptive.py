@@ -86,7 +86,7 @@ class AdaptiveLoss(Summand, nn.Module):
         self.scale_min = _above("scale_min", scale_min, 0.0)
         self.reduction = settings.reduction(_NAME, reduction)
         self._alpha = _within("alpha", alpha, learn_alpha, low, high)
-        self._scale = _above("scale", scale, self.scale_min)
+        self._scale = _above("scale", scale, self.scale_min, "scale_min, ")
         shape = () if columns is None else (int(columns),)
         self.latent_alpha = self.latent_scale = None
         if learn_alpha:
@@ -188,12 +188,12 @@ def _range(given: Any) -> tuple[float, float]:
     return low, high
 
 
-def _above(name: str, value: Any, least: float) -> float:
+def _above(name: str, value: Any, least: float, word: str = "") -> float:
     number = as_number(value)
     if number is None or not least < number < math.inf:
         raise ParameterError(
             f"{_NAME}: {name} = {settings.shown(value)}; it must be a finite number above "
-            f"{least:g}."
+            f"{word}{least:g}."
         )
     return number
 

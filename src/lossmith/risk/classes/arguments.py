@@ -113,6 +113,7 @@ def bind(
     for name, value in bound.items():
         if not isinstance(value, Tensor):
             continue
+        settings_of.dense(NAME, name, value)
         if value.dim() > 1 or not value.is_floating_point():
             raise ParameterError(
                 f"{NAME}: {name} is a tensor of shape {tuple(value.shape)} and {value.dtype}; it "
@@ -126,6 +127,8 @@ def _check(made: Split) -> None:
     """What shapes, dtypes and devices of this rank can tell."""
     logits, target = made.logits, made.target
     checks.tensors(NAME, logits, target)
+    settings_of.dense(NAME, "logits", logits)
+    settings_of.dense(NAME, "target", target)
     checks.no_gradient(NAME, target)
     if logits.dim() < 2 or logits.shape[1]:
         checks.class_shapes(NAME, logits, target)
@@ -136,7 +139,7 @@ def _check(made: Split) -> None:
         if target.shape != (logits.shape if target.is_floating_point() else rows):
             raise ShapeError(
                 f"{NAME}: logits of shape {tuple(logits.shape)} need class indices of shape "
-                f"{tuple(rows)} or a distribution of the logits' shape, got {tuple(target.shape)}."
+                f"{tuple(rows)} or a distribution of the logits' shape as target, got {tuple(target.shape)}."
             )
     rows = logits.shape[:1] + logits.shape[2:]
     for argument, value in (("weight", made.weight), ("mask", made.mask)):

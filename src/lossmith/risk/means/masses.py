@@ -72,6 +72,10 @@ def mass_of(
             "mass_of(loss, target, weight, mask)."
         )
     settings.dense(rule.name, "target", target)
+    if target.dtype not in checks.TARGETS:
+        raise DtypeError(
+            f"mass_of: {rule.name}: the target has dtype {target.dtype}; it must be real."
+        )
     soft = rule.classes and target.is_floating_point()
     if rule.classes and not soft:
         if target.dtype not in settings.INTEGERS:
