@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from engine import cases
 from torch import Tensor
 
 import lossmith
+from engine import cases
 from lossmith.formula.ledger import LEDGER
 
 # Beside the ledger's, a margin behind either link; more of them would be the same code again.

@@ -11,13 +11,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from engine import cases
-from face import faces
-from face.faces import CLASSES, ROWS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lossmith
+from engine import cases
+from face import faces
+from face.faces import CLASSES, ROWS
 from lossmith import DeviceError, LossmithError, ShapeError
 
 # Built once: making a Module of each loss costs more than what is tried with it.
@@ -141,7 +141,11 @@ def test_anything_else_is_refused_in_words_that_name_it(which, value):
 
 
 @settings(deadline=None, derandomize=True, max_examples=250)
-@given(st.sampled_from(faces.LOSSES), st.sampled_from(("target", "weight", "mask", "prediction")), hostile)
+@given(
+    st.sampled_from(faces.LOSSES),
+    st.sampled_from(("target", "weight", "mask", "prediction")),
+    hostile,
+)
 def test_data_of_any_type(name, argument, value):
     agreed(argument, value, outcomes(name, batch(name) | {argument: value}, {}))
 
