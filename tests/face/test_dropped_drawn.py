@@ -1,5 +1,7 @@
-"""Drawn: a row of weight 0, masked or ignored may hold anything at all, illegal labels, NaN and
-infinities included, and reaches nothing in any face; a row that counts may not.
+"""Drawn: a row that is dropped may hold anything at all, and reaches nothing in any face.
+
+Illegal labels, NaN and infinities included; dropped by weight 0, a mask, its index or the weight of
+its class. A row that counts may not.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ def results(name, face, batch, given_settings):
     return found
 
 
-@settings(deadline=None, derandomize=True, max_examples=400)
+@settings(deadline=None, derandomize=True, max_examples=120)
 @given(
     st.sampled_from(faces.LOSSES), st.sampled_from(KINDS), st.sampled_from(WAYS),
     st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=ROWS - 1, unique=True),
@@ -124,7 +126,7 @@ def test_of_a_dropped_row_nothing_comes_through(name, kind, way, rows, wild, lab
                 assert not found[what][~keep].any(), (name, face, what)
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=80)
 @given(
     st.sampled_from([n for n in faces.LOSSES if n not in cases.RESIDUAL]),
     st.sampled_from(KINDS), st.integers(0, ROWS - 1), st.integers(0, 3),
@@ -150,15 +152,11 @@ def test_narrow_labels_meet_wide_numbers(dtype):
     z, y = torch.randn(3, 300), torch.tensor([0, 1, 100])
     expected = lossmith.cross_entropy(z, y)
     for ignored in (2**32, 2**16, 2**8, -(2**8), -(2**16) + 1, 356, 2**63 - 1):
-        for face, call in faces.faces("cross_entropy").items():
-            if face in ("function, none", "check", "derivatives", "mass_of", "linear_loss"):
-                continue
+        for face in ("function, mean", "Module", "Objective", "class_parallel"):
+            call = faces.faces("cross_entropy")[face]
             with cases.on_reference():
                 found = call({"prediction": z, "target": y.to(dtype)}, {"ignore_index": ignored})
-            torch.testing.assert_close(
-                next(iter(found.values())).sum(),
-                expected * (3 if "sum" in found and "mean" not in found else 1),
-            )
+            torch.testing.assert_close(found["mean"], expected)
         given = {"ignore_index": ignored}
         head = lossmith.linear_loss(z, torch.eye(300), y.to(dtype), **given)
         torch.testing.assert_close(head, expected)

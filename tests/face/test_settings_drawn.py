@@ -1,5 +1,7 @@
-"""Drawn: a setting, weight, mask or target of any type works as the plain number does, or is
-refused in words that name it; and all faces of a loss agree about which.
+"""Drawn: arguments of any type, value, dtype and layout, for every option of every loss.
+
+Each works as the plain number that it means, or is refused in words that name it; and all faces of
+a loss agree about which.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ def agreed(option, value, found):
 OPTIONS = [(name, option) for name in faces.LOSSES for option in SETTINGS[name]]
 
 
-@settings(deadline=None, derandomize=True, max_examples=250)
+@settings(deadline=None, derandomize=True, max_examples=120)
 @given(st.sampled_from(OPTIONS), numbers)
 def test_a_number_of_any_type_is_that_number(which, pair):
     name, option = which
@@ -140,7 +142,7 @@ def test_anything_else_is_refused_in_words_that_name_it(which, value):
     agreed(option, value, outcomes(name, batch(name), {option: value}))
 
 
-@settings(deadline=None, derandomize=True, max_examples=250)
+@settings(deadline=None, derandomize=True, max_examples=120)
 @given(
     st.sampled_from(faces.LOSSES),
     st.sampled_from(("target", "weight", "mask", "prediction")),
@@ -192,7 +194,9 @@ OWNERS = {
         {}, ("columns", "alpha", "scale", "alpha_range", "scale_min", "reduction"), (F32, F32 * 0),
     ),
     "Uncertainty": ({}, ("form", "log_variance"), None),
-    "LinearRamp": ({"start": 0.0, "stop": 1.0, "steps": 3}, ("start", "stop", "steps", "after"), None),
+    "LinearRamp": (
+        {"start": 0.0, "stop": 1.0, "steps": 3}, ("start", "stop", "steps", "after"), None,
+    ),
 }  # fmt: skip
 
 
@@ -209,7 +213,10 @@ def test_the_settings_of_what_is_no_plain_loss(owner):
                 with cases.on_reference():
                     if data is not None:
                         made(*data)
+            except ShapeError:
+                continue  # an in_features that is another number makes a layer that does not fit
             except LossmithError as error:
-                # An in_features that is another number makes a layer that does not fit.
-                said = option in str(error) or isinstance(error, ShapeError)
-                assert said, f"{owner}({option}={value!r}): {error}"
+                said = str(error)
+            else:
+                continue
+            assert option in said, f"{owner}({option}={value!r}): {said}"

@@ -21,6 +21,11 @@ from lossmith.formula.ledger import LEDGER
 
 Z = torch.linspace(-2, 2, ROWS * CLASSES).reshape(ROWS, CLASSES)
 INDEX = torch.tensor([0, 3, 1])
+EYE = torch.eye(CLASSES)
+SHARED = (
+    "huber", "pinball", "focal", "binary_focal", "barron", "ramp", "class_weight",
+    "generalized_cross_entropy",
+)  # fmt: skip
 
 
 class Own(lossmith.Huber):
@@ -74,7 +79,7 @@ def _word(module):
     return "prediction" if kind == "residual" else "scores" if kind == "margin" else "logits"
 
 
-@settings(deadline=None, derandomize=True, max_examples=120)
+@settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.data(), st.sampled_from(faces.LOSSES))
 def test_made_again(data, name):
     chosen = data.draw(settings_for(name))
@@ -108,7 +113,7 @@ def again_modules(module):
     yield "pickle", pickle.loads(pickle.dumps(module))
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(deadline=None, derandomize=True, max_examples=40)
 @given(st.data(), st.sampled_from(cases.MARGIN), st.sampled_from(["CrammerSinger", "OneVsRest"]))
 def test_a_margin_behind_a_link(data, name, link):
     """A Module's settings are those of the link's Module; what has no place there is refused."""
@@ -132,7 +137,7 @@ def test_a_margin_behind_a_link(data, name, link):
         if isinstance(value, nn.Parameter):
             assert getattr(made, p) is value  # learned in one place
         elif p != "reduction" and not isinstance(value, torch.Tensor):
-            with pytest.raises(InputError, match=f"{p} is .* here and .* in the loss Module"):
+            with pytest.raises(InputError, match=f"{p} is given here and in the loss Module"):
                 wrapper(module, **{p: value * 0.5})
 
 
@@ -164,7 +169,7 @@ def test_two_settings_that_differ_are_refused_wherever_a_module_is_put():
             lambda here=here: lossmith.class_parallel_loss(Z, INDEX, focal, **here),
             lambda here=here: lossmith.ClassParallelLoss(focal, **here),
         ):
-            with pytest.raises(InputError, match=f"{argument} is .*Give it in one place"):
+            with pytest.raises(InputError, match=f"{argument} is given here.*Give it in one place"):
                 give()
 
 
@@ -178,7 +183,7 @@ def test_a_persons_own_class_stays_what_it_is():
 
 
 def test_a_setting_that_was_computed_would_lose_its_way_back():
-    """A Module keeps a leaf of its own; a number behind which there is more goes to the function."""
+    """A Module keeps a leaf of its own; what has more behind it goes to the function."""
     log_delta = nn.Parameter(torch.tensor(0.0))
     for make in (
         lambda d: lossmith.Huber(delta=d),
@@ -203,10 +208,12 @@ def test_what_was_learned_is_saved_wherever_it_is():
             made(Z, Z)
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
-@given(st.lists(st.sampled_from(["huber", "pinball", "focal", "binary_focal", "barron", "ramp",
-                                 "class_weight", "generalized_cross_entropy"]), min_size=2,
-                max_size=4), st.sampled_from([-0.5, 0.5, 1.0, 1.5, 3.0]), st.booleans())  # fmt: skip
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    st.lists(st.sampled_from(SHARED), min_size=2, max_size=4),
+    st.sampled_from([-0.5, 0.5, 1.0, 1.5, 3.0]),
+    st.booleans(),
+)
 def test_one_tensor_for_several_losses(names, number, one):
     """Accepted or refused by the domain of each, whatever another loss made of it before."""
     value = torch.tensor(number) if one else torch.full((CLASSES,), number)
@@ -233,12 +240,12 @@ def test_one_tensor_for_several_losses(names, number, one):
 
 
 def test_an_index_beside_a_distribution():
-    """It drops nothing there: from 0 on, where a class has that index, it is refused (as in torch)."""
+    """It drops nothing there: from 0 on, where a class may have it, it is refused (as in torch)."""
     soft = torch.full((ROWS, CLASSES), 1 / CLASSES)
     batch = {"prediction": Z, "target": soft}
     for name in ("cross_entropy", "OneVsRest('hinge')"):
         for face, call in faces.faces(name).items():
-            with cases.on_reference(), pytest.raises(InputError, match="ignore_index = 2.*mask="):
+            with cases.on_reference(), pytest.raises(InputError, match=r"ignore_index = 2.*mask="):
                 call(batch, {"ignore_index": 2})
             with cases.on_reference():
                 call(batch, {"ignore_index": -1})

@@ -139,7 +139,8 @@ def _check(made: Split) -> None:
         if target.shape != (logits.shape if target.is_floating_point() else rows):
             raise ShapeError(
                 f"{NAME}: logits of shape {tuple(logits.shape)} need class indices of shape "
-                f"{tuple(rows)} or a distribution of the logits' shape as target, got {tuple(target.shape)}."
+                f"{tuple(rows)} or a distribution of the logits' shape as target, got "
+                f"{tuple(target.shape)}."
             )
     rows = logits.shape[:1] + logits.shape[2:]
     for argument, value in (("weight", made.weight), ("mask", made.mask)):
