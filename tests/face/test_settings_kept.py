@@ -169,7 +169,7 @@ def test_two_settings_that_differ_are_refused_wherever_a_module_is_put():
             lambda here=here: lossmith.class_parallel_loss(Z, INDEX, focal, **here),
             lambda here=here: lossmith.ClassParallelLoss(focal, **here),
         ):
-            with pytest.raises(InputError, match=f"{argument} is given here.*Give it in one place"):
+            with pytest.raises(InputError, match=f"{argument} is given here.*give it in one place"):
                 give()
 
 

@@ -110,11 +110,12 @@ def classes(
         settings.no_scalar_alpha(name, alpha)
         checks.one_per_class(name, "alpha", alpha, logits)
         values.non_negative(name, "alpha", alpha)
-    if type(label_smoothing) is not float or label_smoothing:
+    if type(label_smoothing) is not float or not 0.0 <= label_smoothing < 1.0:
         label_smoothing = settings.smoothing(name, label_smoothing)
     if type(ignore_index) is not int or ignore_index != settings.NO_INDEX:
         ignore_index = settings.index(name, ignore_index)
-        settings.index_beside(name, ignore_index, target.is_floating_point())
+        if ignore_index >= 0:
+            settings.index_beside(name, ignore_index, target.is_floating_point())
     if target.dtype not in _INDICES and not target.is_floating_point():
         target = checks.indices(name, target)
     if parameters:

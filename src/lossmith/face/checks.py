@@ -18,19 +18,22 @@ from lossmith.face.settings import reduction as reduction
 from lossmith.formula.record import Parameter
 
 _WEIGHTS = (*settings.FLOATS, *settings.INTEGERS)
+_PLAIN = torch.strided
 TARGETS = (*settings.FLOATS, *settings.INTEGERS, torch.bool)
 
 
 def tensors(name: str, prediction: Any, target: Any) -> None:
     """Both are tensors, on one device, and the prediction is of a real floating dtype."""
-    for argument, value in (("prediction", prediction), ("target", target)):
-        if not isinstance(value, Tensor):
-            raise DtypeError(
-                f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
-                "Use torch.as_tensor(...)."
-            )
-        if value.layout is not torch.strided:
-            settings.dense(name, argument, value)
+    if not (isinstance(prediction, Tensor) and isinstance(target, Tensor)):
+        wrong = ("prediction", prediction)
+        argument, value = ("target", target) if isinstance(prediction, Tensor) else wrong
+        raise DtypeError(
+            f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
+            "Use torch.as_tensor(...)."
+        )
+    if prediction.layout is not _PLAIN or target.layout is not _PLAIN:
+        settings.dense(name, "prediction", prediction)
+        settings.dense(name, "target", target)
     if prediction.dtype not in settings.FLOATS:
         if prediction.is_floating_point():
             kind = "of a type without arithmetic"
@@ -75,10 +78,13 @@ def same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
 
 def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
     """Logits (N, C, d1, …) against indices (N, d1, …) or a distribution (N, C, d1, …)."""
-    settings.dense(name, "logits", logits)
-    settings.dense(name, "target", target)
-    shape = logits.shape
-    if logits.dim() < 2:
+    try:
+        shape, given = logits.shape, target.shape
+    except RuntimeError:  # a nested tensor has none
+        settings.dense(name, "logits", logits)
+        settings.dense(name, "target", target)
+        raise
+    if len(shape) < 2:
         raise ShapeError(
             f"{name}: logits have shape {tuple(shape)}; they need (N, C) or (N, C, d1, …), classes "
             "on dimension 1. For a single example use logits.unsqueeze(0)."
@@ -86,7 +92,7 @@ def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
     if shape[1] == 0:
         raise ShapeError(f"{name}: logits of shape {tuple(shape)} have no class on dimension 1.")
     if target.is_floating_point():
-        if target.shape != shape:
+        if given != shape:
             raise ShapeError(
                 f"{name}: a floating target is a distribution over classes and must have the "
                 f"logits' shape {tuple(shape)}, got {tuple(target.shape)}. For class indices use "
@@ -96,7 +102,7 @@ def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
     if target.dtype == torch.bool:
         raise DtypeError(f"{name}: the target is boolean; give class indices (int64).")
     rows = (*shape[:1], *shape[2:])
-    if tuple(target.shape) != rows:
+    if given != rows:
         raise ShapeError(
             f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows} as "
             f"target, got {tuple(target.shape)}; classes are on dimension 1 of the logits."

@@ -56,8 +56,8 @@ def _one(owner: str, name: str, here: Any, there: Any, default: Any) -> Any:
     if _same(there, default) or _same(there, here):
         return here
     raise InputError(
-        f"{owner}: {name} is given here and in the loss Module, {short(here)} and {short(there)}. "
-        "Give it in one place."
+        f"{owner}: {name} is given here and in the loss Module. {name} is {short(here)} here and "
+        f"{short(there)} there: give it in one place."
     )
 
 

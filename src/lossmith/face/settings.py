@@ -89,7 +89,9 @@ def smoothing(name: str, value: Any) -> float:
 
 def index(name: str, value: Any) -> int:
     """A class index that rows to leave out carry: any int64, NumPy's included."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if type(value) is not int and (
+        isinstance(value, bool) or not isinstance(value, numbers.Integral)
+    ):
         raise InputError(
             f"{name}: ignore_index must be an int, got {type(value).__name__} ({shown(value)}). "
             f"{NO_INDEX} is the default; no row has to carry it."

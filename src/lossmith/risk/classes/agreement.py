@@ -115,6 +115,7 @@ def given(name: str, sizes: Any, made: Split) -> list[int]:
     if not whole or len(sizes) != ranks or sizes[rank] != made.logits.shape[1]:
         raise ShapeError(
             f"{name}: shard_sizes = {shown(sizes)} does not fit: it needs {ranks} whole "
-            f"numbers, one for each rank, and rank {rank} has {made.logits.shape[1]} classes. None asks them."
+            f"numbers, one for each rank, and rank {rank} has {made.logits.shape[1]} classes. None "
+            "asks them."
         )
     return [int(n) for n in sizes]
