@@ -43,7 +43,8 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
     text = (
         f"def make({', '.join(hide + name for name in outer)}):\n"
         f"  def {hide}function({arguments}):\n"
-        f"    if reduction not in {hide}REDUCTIONS: {hide}reduction({loss.name!r}, reduction)\n"
+        f"    if type(reduction) is not str or reduction not in {hide}REDUCTIONS:\n"
+        f"      reduction = {hide}reduction({loss.name!r}, reduction)\n"
         f"    return {hide}reduce({checked}, reduction)\n"
         f"  def {hide}total({total_arguments}):\n"
         f"    return {hide}pair({checked})\n"

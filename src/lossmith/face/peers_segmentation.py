@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lossmith.engine.looking import readable
 from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
-from lossmith.face import checks, values
+from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.peers_common import (
     by_class,
@@ -200,7 +201,7 @@ def monai_focal_loss(
 
 def _monai_weight(name: str, weight: float | Sequence[float] | Tensor, loss: Tensor) -> Tensor:
     each = torch.as_tensor(weight)
-    if values.readable(each) and bool((each < 0).any()):
+    if readable(each) and bool((each < 0).any()):
         raise ParameterError(f"{name}: weight = {weight!r} has a negative entry; MONAI takes none.")
     if not each.dim():
         return each.to(loss)
