@@ -32,6 +32,7 @@ FACES = ("function",) * 5 + ("module", "module", "total", "reference", "second",
 _FLOATS = ("float32", "float32", "float64", "bfloat16", "float16")
 _NEAR = (8, 16, 32, 64, 128, 256, 1024, 2048, 4096, 65536, 131072)
 _CLASSES = (2, 2, 3, 3, 4, 5, 7, 8, 10, 15, 16, 17, 21, 31, 32, 33, 64, 65, 100, 127, 128, 129, 260)
+_IGNORED = (-100, -1, 0, 1, 255, 2**31)
 _MOST = 1 << 17  # elements; a few cases are larger, see `_size`
 
 
@@ -97,7 +98,7 @@ def draw(random: random.Random) -> Case:
         alpha=formula in ("focal", "binary_focal") and link in ("margin", "softmax")
         and random.random() < 0.5,
         smoothing=random.choice((0.05, 0.3)) if smooth and random.random() < 0.25 else 0.0,
-        ignore_index=random.choice((-100, -1, 0, 1, 255, 2**31)),
+        ignore_index=random.choice(_IGNORED) if labels == "index" else -100,
         forbidden=link in ("softmax", "crammer_singer", "one_vs_rest") and random.random() < 0.15,
         reduction=random.choice(("mean", "mean", "sum", "none")),
         direction=random.choice(("forward", "reverse")),

@@ -89,7 +89,12 @@ def fuzz(
         counts[done.kind] += 1
         if done.fault:
             found.append(done)
-            console.print(f"{done.kind}:{done.name}: {done.fault}", highlight=False, markup=False)
+            console.print(
+                f"{done.kind}:{done.name}: {done.fault}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
         watch.tell(counts, found)
     report = ", ".join(f"{n} {kind}" for kind, n in counts.items())
     print(f"seed {seed}: {report} in {minutes:g} minutes, {len(found)} findings")
