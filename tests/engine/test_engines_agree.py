@@ -69,7 +69,8 @@ def draw(loss: str, dtype: str) -> Draw:
         if pick.random() < 0.5:
             made.extra["class_weight"] = True
         if pick.random() < 0.5:
-            made.extra["ignore_index"] = pick.choice([-1, 1])
+            index = pick.choice([-1, 1])  # from 0 on it is refused beside a distribution
+            made.extra["ignore_index"] = -1 if made.labels == "soft" else index
     return made
 
 

@@ -89,9 +89,9 @@ def kept(call: Call) -> Tensor | None:
     if call.weight is not None:
         keep = _and(keep, call.weight != 0)
     if call.hard:
-        keep = _and(keep, call.target != call.ignore_index)
+        label = call.target.long()  # a narrow integer compared with a wide one would wrap around
+        keep = _and(keep, label != call.ignore_index)
         if call.class_weight is not None:
-            label = call.target.long()
             inside = label.clamp(0, call.class_weight.shape[0] - 1)
             # A label that is no class stays in, for the engine to refuse it.
             keep = _and(keep, (call.class_weight[inside] != 0) | (inside != label))

@@ -8,12 +8,29 @@ import torch
 from torch import Tensor
 
 from lossmith.engine.plan import Call
+from lossmith.errors import LabelError
 
 
 def tolerance(dtype: object) -> float:
     """How far from 1 a distribution may sum: what whoever made it has rounded."""
     half = str(dtype).removeprefix("torch.") in ("float16", "bfloat16")
     return 1e-2 if half else 1e-3
+
+
+def refuse(call: Call) -> None:
+    """Raise for the first label that is not allowed, where looking waits for no device."""
+    target = call.target
+    if (
+        torch.compiler.is_compiling()
+        or type(target) is not Tensor
+        or target.device.type != "cpu"
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack()
+    ):
+        return
+    bad = refused(call)
+    if bad is not None and bad.any():
+        raise LabelError(describe(call, int(bad.sum())))
 
 
 def refused(call: Call) -> Tensor | None:
@@ -56,9 +73,10 @@ def _faults(call: Call) -> Iterator[tuple[str, Tensor]]:
     z, classes = call.prediction.detach(), call.prediction.shape[1]
     barred = z == -torch.inf
     if call.hard:
+        t = t.long()  # int8 against 200 would compare with -56
         bad = ((t < 0) | (t >= classes)) & (t != call.ignore_index)
         yield "class", _kept(call, bad)
-        inside = t.long().clamp(0, classes - 1).unsqueeze(1)
+        inside = t.clamp(0, classes - 1).unsqueeze(1)
         own = barred.gather(1, inside).squeeze(1) & ~bad & (t != call.ignore_index)
         if call.class_weight is not None:
             own = own & (call.class_weight[inside.squeeze(1)] != 0)

@@ -216,6 +216,7 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     keep, weight = call.mask, None
     if call.weight is not None:
         weight = call.weight.to(z.dtype).expand(rows)
+        keep = weight != 0 if keep is None else keep & (weight != 0)
     target, keep, weight = _class_target(call, z.dtype, keep, weight)
     if keep is not None:
         z = torch.where(keep.unsqueeze(1), z, 0.0)

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from lossmith.engine.plan import Call
-from lossmith.errors import InputError, ParameterError, ShapeError
-from lossmith.face import checks, values
-from lossmith.formula.domain import Interval
-from lossmith.formula.record import Parameter
+from lossmith.errors import ShapeError
+from lossmith.face import checks, settings, values
 from lossmith.link.links import Linked
 
-_ALPHA = Parameter("alpha", 0.5, Interval(0.0, 1.0, low_closed=True, high_closed=True))
+# Dtypes of class indices that an engine takes as they are.
+_INDICES = (torch.int64, torch.int32, torch.uint8)
 # Settings that were found right before; a small loss should not pay for looking again.
 _GOOD: set[tuple[str, tuple[Any, ...]]] = set()
 
@@ -39,9 +38,6 @@ def _look(loss: Linked, given: tuple[Any, ...], prediction: Tensor) -> tuple[Any
         for spec, value in zip(loss.formula.parameters, given, strict=True)
     )
     if any(isinstance(value, Tensor) for value in checked):
-        for spec, value in zip(loss.formula.parameters, checked, strict=True):
-            if isinstance(value, Tensor):
-                values.inside(loss.name, spec, value)
         dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
         checked = tuple(v.to(dtype) if isinstance(v, Tensor) else v for v in checked)
     return checked
@@ -54,17 +50,21 @@ def elementwise(
     parameters: tuple[Any, ...],
     weight: Any,
     mask: Any,
-    labels: str = "real",
+    labels: str = "binary",
     alpha: Any = None,
 ) -> Call:
     """A residual or margin loss: one loss per element."""
     name = loss.name
     checks.tensors(name, prediction, target)
-    if prediction.shape != target.shape:
+    try:
+        alike = prediction.shape == target.shape
+    except RuntimeError:  # a nested tensor has no shape
+        alike = False
+    if not alike:
         checks.same_shape(name, prediction, target)
-    if labels != "real":
-        if labels not in ("binary", "signed"):
-            raise InputError(f'{name}: labels={labels!r} is not known. Use "binary" or "signed".')
+    if loss.kind == "margin":
+        if type(labels) is not str or labels not in settings.LABELS:
+            labels = settings.labels(name, labels)
         checks.no_gradient(name, target)
     if weight is not None:
         checks.per_loss(name, "weight", weight, prediction.shape, prediction)
@@ -73,13 +73,9 @@ def elementwise(
     if parameters:
         parameters = _parameters(loss, parameters, prediction)
     if isinstance(alpha, Tensor):
-        checks.parameter(name, _ALPHA, alpha, prediction, classes=False)
-        values.inside(name, _ALPHA, alpha)
-    elif alpha is not None and not 0.0 <= alpha <= 1.0:
-        raise ParameterError(
-            f"{name}: alpha = {alpha!r} is outside [0, 1]. It is the weight of the positive class "
-            "(the negative class gets 1 - alpha); None weights both by 1."
-        )
+        checks.parameter(name, settings.POSITIVE_SHARE, alpha, prediction, classes=False)
+    elif alpha is not None and (type(alpha) is not float or not 0.0 <= alpha <= 1.0):
+        alpha = settings.positive_share(name, alpha)
     return Call(loss, prediction, target, parameters, weight, mask, labels == "signed", alpha)
 
 
@@ -90,7 +86,7 @@ def classes(
     parameters: tuple[Any, ...],
     class_weight: Any,
     label_smoothing: Any,
-    ignore_index: int,
+    ignore_index: Any,
     weight: Any,
     mask: Any,
     alpha: Any = None,
@@ -111,17 +107,21 @@ def classes(
         checks.one_per_class(name, "class_weight", class_weight, logits)
         values.non_negative(name, "class_weight", class_weight)
     if alpha is not None:
-        checks.no_scalar_alpha(name, alpha)
+        settings.no_scalar_alpha(name, alpha)
         checks.one_per_class(name, "alpha", alpha, logits)
         values.non_negative(name, "alpha", alpha)
-    if label_smoothing:
-        label_smoothing = checks.fraction(name, "label_smoothing", label_smoothing)
-    if not isinstance(ignore_index, int):
-        raise InputError(f"{name}: ignore_index must be an int, got {type(ignore_index).__name__}.")
+    if type(label_smoothing) is not float or not 0.0 <= label_smoothing < 1.0:
+        label_smoothing = settings.smoothing(name, label_smoothing)
+    if type(ignore_index) is not int or ignore_index != settings.NO_INDEX:
+        ignore_index = settings.index(name, ignore_index)
+        if ignore_index >= 0:
+            settings.index_beside(name, ignore_index, target.is_floating_point())
+    if target.dtype not in _INDICES and not target.is_floating_point():
+        target = checks.indices(name, target)
     if parameters:
         parameters = _parameters(loss, parameters, logits)
     values.expect_logits(name, f"{loss.kind} {loss.key}", logits)
     return Call(
         loss, logits, target, parameters, weight, mask, False, alpha, class_weight,
-        float(label_smoothing), ignore_index,
+        label_smoothing, ignore_index,
     )  # fmt: skip

@@ -11,28 +11,44 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.errors import DeviceError, DtypeError, InputError, ParameterError, ShapeError
+from lossmith.errors import DeviceError, DtypeError, InputError, ShapeError
+from lossmith.face import settings
+from lossmith.face.settings import REDUCTIONS as REDUCTIONS
+from lossmith.face.settings import reduction as reduction
 from lossmith.formula.record import Parameter
 
-REDUCTIONS = ("mean", "sum", "none")
+_WEIGHTS = (*settings.FLOATS, *settings.INTEGERS)
+_PLAIN = torch.strided
+TARGETS = (*settings.FLOATS, *settings.INTEGERS, torch.bool)
 
 
 def tensors(name: str, prediction: Any, target: Any) -> None:
     """Both are tensors, on one device, and the prediction is of a real floating dtype."""
-    for argument, value in (("prediction", prediction), ("target", target)):
-        if not isinstance(value, Tensor):
-            raise DtypeError(
-                f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
-                "Use torch.as_tensor(...)."
-            )
-    if not prediction.is_floating_point():
-        kind = "complex" if prediction.is_complex() else "integer or boolean"
+    if not (isinstance(prediction, Tensor) and isinstance(target, Tensor)):
+        wrong = ("prediction", prediction)
+        argument, value = ("target", target) if isinstance(prediction, Tensor) else wrong
+        raise DtypeError(
+            f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
+            "Use torch.as_tensor(...)."
+        )
+    if prediction.layout is not _PLAIN or target.layout is not _PLAIN:
+        settings.dense(name, "prediction", prediction)
+        settings.dense(name, "target", target)
+    if prediction.dtype not in settings.FLOATS:
+        if prediction.is_floating_point():
+            kind = "of a type without arithmetic"
+        else:
+            kind = "complex" if prediction.is_complex() else "integer or boolean"
         raise DtypeError(
             f"{name}: the prediction is {kind} ({prediction.dtype}); a loss needs real floating "
             "scores. Are prediction and target swapped? Otherwise use prediction.float()."
         )
-    if target.is_complex():
-        raise DtypeError(f"{name}: the target is complex ({target.dtype}); it must be real.")
+    if target.dtype not in TARGETS:
+        kind = "complex" if target.is_complex() else "of a type without arithmetic"
+        raise DtypeError(
+            f"{name}: the target is {kind} ({target.dtype}); it must be real. Use target.float(), "
+            "or for class indices target.long()."
+        )
     if prediction.device != target.device:
         device(name, "target", target, prediction)
 
@@ -48,6 +64,8 @@ def device(name: str, argument: str, value: Tensor, prediction: Tensor) -> None:
 
 def same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
     """No broadcasting between prediction and target: (N,) against (N, 1) would be N² losses."""
+    settings.dense(name, "prediction", prediction)
+    settings.dense(name, "target", target)
     if prediction.shape != target.shape:
         hint = ""
         if prediction.numel() == target.numel():
@@ -60,8 +78,13 @@ def same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
 
 def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
     """Logits (N, C, d1, …) against indices (N, d1, …) or a distribution (N, C, d1, …)."""
-    shape = logits.shape
-    if logits.dim() < 2:
+    try:
+        shape, given = logits.shape, target.shape
+    except RuntimeError:  # a nested tensor has none
+        settings.dense(name, "logits", logits)
+        settings.dense(name, "target", target)
+        raise
+    if len(shape) < 2:
         raise ShapeError(
             f"{name}: logits have shape {tuple(shape)}; they need (N, C) or (N, C, d1, …), classes "
             "on dimension 1. For a single example use logits.unsqueeze(0)."
@@ -69,7 +92,7 @@ def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
     if shape[1] == 0:
         raise ShapeError(f"{name}: logits of shape {tuple(shape)} have no class on dimension 1.")
     if target.is_floating_point():
-        if target.shape != shape:
+        if given != shape:
             raise ShapeError(
                 f"{name}: a floating target is a distribution over classes and must have the "
                 f"logits' shape {tuple(shape)}, got {tuple(target.shape)}. For class indices use "
@@ -79,11 +102,21 @@ def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
     if target.dtype == torch.bool:
         raise DtypeError(f"{name}: the target is boolean; give class indices (int64).")
     rows = (*shape[:1], *shape[2:])
-    if tuple(target.shape) != rows:
+    if given != rows:
         raise ShapeError(
-            f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows}, got "
-            f"{tuple(target.shape)}; classes are on dimension 1 of the logits."
+            f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows} as "
+            f"target, got {tuple(target.shape)}; classes are on dimension 1 of the logits."
         )
+
+
+def indices(name: str, target: Tensor) -> Tensor:
+    """Class indices in a dtype that can be compared with any number of classes."""
+    if target.dtype == torch.uint64:
+        raise DtypeError(
+            f"{name}: the target has dtype {target.dtype}, whose numbers not every int64 can hold. "
+            "Use target.long()."
+        )
+    return target.long()
 
 
 def no_gradient(name: str, target: Tensor) -> None:
@@ -104,8 +137,12 @@ def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor
             f"{name}: mask has dtype {value.dtype}; True keeps an element, so it must be boolean. "
             "Use mask.bool(), or weight= for weights."
         )
-    if argument == "weight" and (value.is_complex() or value.dtype == torch.bool):
-        raise DtypeError(f"{name}: weight has dtype {value.dtype}; it must be real numbers.")
+    if argument != "mask" and value.dtype not in _WEIGHTS:
+        hint = " For booleans there is mask=." if value.dtype == torch.bool else ""
+        raise DtypeError(
+            f"{name}: {argument} has dtype {value.dtype}; it must be real numbers.{hint}"
+        )
+    settings.dense(name, argument, value)
     device(name, argument, value, prediction)
     shape = tuple(value.shape)
     if shape != tuple(rows) and not (
@@ -117,23 +154,11 @@ def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor
         )
 
 
-def reduction(name: str, value: Any) -> None:
-    """One of three."""
-    if value not in REDUCTIONS:
-        raise InputError(
-            f'{name}: reduction={value!r} is not known. Use "mean" (total / mass), "sum" (total) '
-            'or "none".'
-        )
-
-
 def parameter(name: str, spec: Parameter, value: Any, prediction: Tensor, classes: bool) -> Any:
     """A number inside its domain, or a tensor on the right device, kept as it is."""
     if not isinstance(value, Tensor):
         return spec.check(value, name)
-    if not value.is_floating_point():
-        raise ParameterError(
-            f"{name}: {spec.name} is a tensor of {value.dtype}; it must be a floating tensor."
-        )
+    settings.parameter(name, spec, value)
     if value.dim() or value.device.type != "cpu":  # torch takes one number from the CPU anywhere
         device(name, spec.name, value, prediction)
     if value.dim():
@@ -166,36 +191,12 @@ def per_element(name: str, argument: str, value: Tensor, prediction: Tensor) -> 
         )
 
 
-def fraction(name: str, argument: str, value: Any) -> float:
-    """A number in [0, 1)."""
-    if not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
-        raise ParameterError(f"{name}: {argument} = {value!r} is outside [0, 1).")
-    return float(value)
-
-
 def one_per_class(name: str, argument: str, value: Any, logits: Tensor) -> None:
     """One weight for each class."""
-    if not isinstance(value, Tensor) or not value.is_floating_point():
-        got = value.dtype if isinstance(value, Tensor) else type(value).__name__
-        raise DtypeError(
-            f"{name}: {argument} must be a floating tensor, got {got}. Use torch.tensor([...]) "
-            "with one float for each class."
-        )
+    settings.one_per_class(name, argument, value)
     if tuple(value.shape) != (logits.shape[1],):
         raise ShapeError(
             f"{name}: {argument} has shape {tuple(value.shape)}, but the logits have "
             f"{logits.shape[1]} classes: give one weight for each, shape ({logits.shape[1]},)."
         )
     device(name, argument, value, logits)
-
-
-def no_scalar_alpha(name: str, value: Any) -> None:
-    """One number for all classes says nothing: the reason, in words."""
-    if isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.dim() == 0):
-        shown = value.item() if isinstance(value, Tensor) else value
-        raise ParameterError(
-            f"{name}: alpha = {shown!r} is one number, and with several classes it would only "
-            "multiply every loss alike, as a learning rate does. Give one weight for each class, "
-            "alpha=torch.tensor([...]), or None. The pair alpha and 1 - alpha belongs to two "
-            "classes: see binary_focal."
-        )

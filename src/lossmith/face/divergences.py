@@ -11,7 +11,7 @@ from torch import Tensor
 from lossmith.engine import divergence
 from lossmith.engine.divergence import Pair
 from lossmith.errors import DtypeError, InputError, ShapeError
-from lossmith.face import checks, values
+from lossmith.face import checks, settings, values
 from lossmith.face.modules import Loss
 from lossmith.formula.ledger import DIVERGENCES
 from lossmith.formula.record import Formula
@@ -56,11 +56,7 @@ def _pair(
 ) -> Pair:
     """Everything that shapes, dtypes and options can tell, said before anything is computed."""
     name = loss.name
-    if direction not in ("forward", "reverse"):
-        raise InputError(
-            f'{name}: direction={direction!r} is not known. Use "forward", KL(target‖prediction), '
-            'or "reverse", KL(prediction‖target).'
-        )
+    _direction(name, direction)
     if (target_probs is None) == (target_logits is None):
         got = "neither" if target_probs is None else "both"
         raise InputError(
@@ -97,13 +93,23 @@ def _pair(
     return Pair(loss, logits, target_probs, target_logits, direction == "reverse", weight, mask)
 
 
+def _direction(name: str, value: Any) -> Any:
+    if not isinstance(value, str) or value not in ("forward", "reverse"):
+        raise InputError(
+            f'{name}: direction={settings.shown(value)} is not known. Use "forward", '
+            'KL(target‖prediction), or "reverse", KL(prediction‖target).'
+        )
+    return value
+
+
 def _check_tensor(name: str, argument: str, value: Any) -> None:
     if not isinstance(value, Tensor):
         raise DtypeError(
             f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
             "Use torch.as_tensor(...)."
         )
-    if not value.is_floating_point():
+    settings.dense(name, argument, value)
+    if value.dtype not in settings.FLOATS:
         hint = ""
         if argument != "logits" and value.dtype == torch.int64:
             hint = " For class indices use lossmith.cross_entropy."
@@ -278,11 +284,7 @@ class KLDivergence(_Divergence):
     settings = ("direction", "reduction")
 
     def __init__(self, *, direction: Direction = "forward", reduction: Reduction = "mean") -> None:
-        if direction not in ("forward", "reverse"):
-            raise InputError(
-                f'KLDivergence: direction={direction!r} is not known. Use "forward" or "reverse".'
-            )
-        super().__init__(direction=direction, reduction=reduction)
+        super().__init__(direction=_direction(_KL.name, direction), reduction=reduction)
 
 
 class JSDivergence(_Divergence):

@@ -37,7 +37,8 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
     text = (
         "def make(_loss, _classes, _elementwise, _reduce, _pair, _reduction, _REDUCTIONS):\n"
         f"  def {loss.name}({arguments}):\n"
-        f"    if reduction not in _REDUCTIONS: _reduction({loss.name!r}, reduction)\n"
+        "    if type(reduction) is not str or reduction not in _REDUCTIONS:\n"
+        f"      reduction = _reduction({loss.name!r}, reduction)\n"
         f"    return _reduce({checked}, reduction)\n"
         f"  def total({total_arguments}):\n"
         f"    return _pair({checked})\n"

@@ -12,15 +12,13 @@ from lossmith.engine import labels
 from lossmith.engine.heads import Head, with_tensors
 from lossmith.engine.plan import Call
 from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
-from lossmith.face import call, checks, modules
+from lossmith.face import call, checks, inner, modules
+from lossmith.face import settings as settings_of
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.link.links import Linked
 
 _NAME = "linear_loss"
 _KINDS = ("softmax", "crammer_singer", "one_vs_rest")
-_DEFAULTS: dict[str, Any] = {
-    "class_weight": None, "label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean",
-}  # fmt: skip
 
 
 def chosen(loss: Any) -> tuple[Any, dict[str, Any]]:
@@ -39,32 +37,6 @@ def chosen(loss: Any) -> tuple[Any, dict[str, Any]]:
             'lossmith.CrammerSinger("hinge").'
         )
     return found, settings
-
-
-def _merged(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Options of the call over those of a Module; two that differ are not ours to choose from."""
-    made = dict(_DEFAULTS)
-    for name, default in _DEFAULTS.items():
-        here, there = given[name], settings.get(name, default)
-        plain = here is default if default is None else here == default
-        if plain:
-            made[name] = there
-        elif there is default or here is there or _same(there, default) or _same(there, here):
-            made[name] = here
-        else:
-            raise InputError(
-                f"{_NAME}: {name} is {short(here)} here and {short(there)} in the loss Module. "
-                "Give it in one place."
-            )
-    return made
-
-
-def _same(a: Any, b: Any) -> bool:
-    return not isinstance(a, Tensor) and not isinstance(b, Tensor) and bool(a == b)
-
-
-def short(value: Any) -> str:
-    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
 
 
 def head(
@@ -86,7 +58,9 @@ def head(
     checks.reduction(_NAME, reduction)
     function, settings = chosen(loss)
     linked: Linked = function.loss
-    options = _merged(
+    options = inner.options(
+        _NAME,
+        linked,
         {
             "class_weight": class_weight, "label_smoothing": label_smoothing,
             "ignore_index": ignore_index, "reduction": reduction,
@@ -98,18 +72,10 @@ def head(
             f"{_NAME}: label_smoothing = {options['label_smoothing']!r}, but {linked.name} has no "
             "smoothing; give a distribution as target instead."
         )
-    if block is not None and (not isinstance(block, int) or block < 1):
-        raise ParameterError(f"{_NAME}: block = {block!r} must be a whole number of rows, from 1.")
+    block = None if block is None else settings_of.count(_NAME, "block", block)
     lead = _shapes(features, weight, target, bias, sample_weight, mask)
-    own = {p.name: settings[p.name] for p in linked.formula.parameters if p.name in settings}
-    own |= parameters
-    balanced = {}
-    if linked.formula.balanced and linked.kind == "softmax":
-        balanced["alpha"] = own.pop("alpha", settings.get("alpha"))
-    tensors = {k: v for k, v in own.items() if isinstance(v, Tensor)}
-    bound = linked.formula.bind({k: v for k, v in own.items() if k not in tensors})
-    if unknown := tensors.keys() - bound.keys():
-        linked.formula.bind(dict.fromkeys(unknown, 0.0))  # its error lists the names
+    bound, alpha = inner.parameters(_NAME, linked, parameters, settings)
+    balanced = {"alpha": alpha} if linked.formula.balanced and linked.kind == "softmax" else {}
     rows, classes = math.prod(lead), weight.shape[0]  # numel() is a constant to tracers
     wide = torch.float64 in (features.dtype, weight.dtype)
     dtype = torch.float64 if wide else torch.float32
@@ -118,7 +84,7 @@ def head(
         linked,
         stand_in,
         target.reshape(rows, classes) if target.is_floating_point() else target.reshape(rows),
-        tuple(tensors.get(name, value) for name, value in bound.items()),
+        tuple(bound.values()),
         options["class_weight"], options["label_smoothing"], options["ignore_index"],
         None if sample_weight is None else sample_weight.expand(lead).reshape(rows),
         None if mask is None else mask.expand(lead).reshape(rows),
@@ -140,8 +106,11 @@ def _shapes(
                 f"{_NAME}: {name} must be a torch.Tensor, got {type(value).__name__}. "
                 "The order is linear_loss(features, weight, target, bias)."
             )
-        if name != "target" and not value.is_floating_point():
-            raise DtypeError(f"{_NAME}: {name} has dtype {value.dtype}; it must be floating.")
+        settings_of.dense(_NAME, name, value)
+        if name != "target" and value.dtype not in settings_of.FLOATS:
+            raise DtypeError(
+                f"{_NAME}: {name} has dtype {value.dtype}; it must be floating. Use {name}.float()."
+            )
         checks.device(_NAME, name, value, features)
     if features.dim() < 2:
         raise ShapeError(
@@ -162,7 +131,7 @@ def _shapes(
             f"{_NAME}: bias has shape {tuple(bias.shape)}, but the weight has {classes} classes: "
             f"it must be ({classes},)."
         )
-    if target.dtype == torch.bool or target.is_complex():
+    if target.dtype not in (*settings_of.FLOATS, *settings_of.INTEGERS):
         raise DtypeError(f"{_NAME}: target has dtype {target.dtype}; give class indices (int64).")
     needed = (*lead, classes) if target.is_floating_point() else tuple(lead)
     if tuple(target.shape) != needed:
@@ -173,11 +142,6 @@ def _shapes(
         )
     if sample_weight is not None:
         checks.per_loss(_NAME, "sample_weight", sample_weight, lead, features)
-        if sample_weight.is_complex() or sample_weight.dtype == torch.bool:
-            raise DtypeError(
-                f"{_NAME}: sample_weight has dtype {sample_weight.dtype}; it must be real numbers. "
-                "For booleans there is mask=."
-            )
     if mask is not None:
         checks.per_loss(_NAME, "mask", mask, lead, features)
     return lead

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import numbers
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lossmith.engine import choose, reference
+from lossmith.engine import choose, labels, reference
 from lossmith.engine.plan import Call
 from lossmith.engine.pointwise import partials
-from lossmith.errors import InputError
+from lossmith.errors import DtypeError, InputError
+from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
+from lossmith.face.settings import dense, shown
 from lossmith.formula import ledger
 from lossmith.formula.record import Formula
 from lossmith.link.links import link
@@ -51,12 +54,29 @@ def curve(loss: Any, u: Any, order: int = 0, **parameters: float) -> Any:
     """
     record = formula_of(loss)
     values = record.bind(parameters)
+    if not isinstance(order, numbers.Integral) or isinstance(order, bool) or not 0 <= order <= 2:
+        raise InputError(f"curve: order = {order!r}; 0 is the value, 1 the slope, 2 the curvature.")
     key = reference.registered(link(record).key)
-    x = torch.as_tensor(np.asarray(u, dtype=np.float64))
+    x = _real_numbers(u)
     scale = values[record.scale.name] if record.scale else 1.0
     power = record.scale.power if record.scale else 0
     (result,) = partials(key, order)(x / scale, *(values[p.name] for p in record.shape))
     return (result * scale ** (power - order)).numpy()
+
+
+def _real_numbers(u: Any) -> Tensor:
+    if isinstance(u, Tensor):
+        dense("curve", "u", u)
+        u = u.detach().cpu()
+        return u.double() if not u.is_complex() else _refused(u)
+    try:
+        return torch.as_tensor(np.asarray(u, dtype=np.float64))
+    except (TypeError, ValueError, OverflowError):
+        return _refused(u)
+
+
+def _refused(u: Any) -> NoReturn:
+    raise DtypeError(f"curve: u is {shown(u)}; it must be real numbers: one, an array or a tensor.")
 
 
 class Derivatives(NamedTuple):
@@ -81,16 +101,18 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
         shape, value one entry for each loss.
 
     Parameters:
-        loss: a function or Module of Lossmith.
+        loss: a name, function or Module of Lossmith.
         prediction, target: as the loss takes them.
         settings: parameters and options of the loss, weight and mask; no reduction.
 
     Errors:
         InputError as the loss itself raises.
     """
-    call = _call(loss, prediction.detach(), target, settings)
+    call = _call(loss, prediction, target, settings)
+    labels.refuse(call)
     with torch.enable_grad():
-        call.prediction = call.prediction.to(reference.compute_dtype(prediction.dtype))
+        wide = reference.compute_dtype(prediction.dtype)
+        call.prediction = call.prediction.detach().to(wide)
         z = call.prediction.requires_grad_()
         value, _ = reference.losses(call)
         if call.loss.kind == "softmax":
@@ -113,11 +135,13 @@ def _own(gradient: Tensor, z: Tensor) -> Tensor:
 
 
 def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any]) -> Call:
+    if isinstance(loss, str):
+        loss = FUNCTIONS.get(loss, loss)
     function = getattr(loss, "function", loss)
     if isinstance(loss, Loss):
         settings = {k: v for k, v in loss.given().items() if k != "reduction"} | settings
     if not hasattr(function, "check"):
-        raise InputError(f"{loss!r} is no loss of Lossmith; give a function or a Module.")
+        raise InputError(f"{loss!r} is no loss of Lossmith; give a name, a function or a Module.")
     return function.check(prediction, target, **settings)
 
 
@@ -131,7 +155,7 @@ def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -
         prediction and target as the loss takes them.
 
     Parameters:
-        loss: a function or Module of Lossmith.
+        loss: a name, function or Module of Lossmith.
         prediction, target: as the loss takes them.
         settings: parameters and options of the loss, weight and mask; no reduction.
     """

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lossmith.engine import linear
-from lossmith.errors import LabelError, ParameterError
-from lossmith.face import checks, heads
+from lossmith.errors import LabelError
+from lossmith.face import heads, inner, settings
 from lossmith.face.modules import hold
 from lossmith.face.summand import Summand
 
@@ -168,17 +168,18 @@ class LinearLoss(Summand, nn.Module):
         **parameters: Any,
     ) -> None:
         super().__init__()
-        for name, size in (("in_features", in_features), ("num_classes", num_classes)):
-            if not isinstance(size, int) or size < 1:
-                raise ParameterError(
-                    f"LinearLoss: {name} = {size!r} must be a whole number, from 1."
-                )
-        checks.reduction("LinearLoss", reduction)
-        function, _ = heads.chosen(loss)
-        numbers = {k: v for k, v in parameters.items() if not isinstance(v, Tensor)}
-        if function.loss.formula.balanced:
-            numbers.pop("alpha", None)
-        function.loss.formula.bind(numbers)
+        in_features = settings.count("LinearLoss", "in_features", in_features)
+        num_classes = settings.count("LinearLoss", "num_classes", num_classes)
+        function, brought = heads.chosen(loss)
+        options = {
+            "class_weight": class_weight, "label_smoothing": label_smoothing,
+            "ignore_index": ignore_index, "reduction": reduction,
+        }  # fmt: skip
+        inner.parameters("LinearLoss", function.loss, parameters, brought)
+        inner.options("LinearLoss", function.loss, options, brought)
+        for name, value in parameters.items():
+            settings.check(function.loss, "LinearLoss", name, value)
+        block = None if block is None else settings.count("LinearLoss", "block", block)
         self.in_features, self.num_classes, self.loss = in_features, num_classes, loss
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         self.reduction, self.block = reduction, block
@@ -237,7 +238,7 @@ class LinearLoss(Summand, nn.Module):
     def extra_repr(self) -> str:
         """The layer's sizes, and the settings."""
         options = {k: v for k, v in self._options().items() if k not in ("class_weight", "block")}
-        shown = ", ".join(f"{k}={heads.short(v)}" for k, v in options.items())
+        shown = ", ".join(f"{k}={inner.short(v)}" for k, v in options.items())
         name = getattr(self.loss, "__name__", self.loss)
         return (
             f"{self.in_features}, {self.num_classes}, loss={name!r}, "

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copyreg
 from typing import Any
 
 from torch import Tensor, nn
 
-from lossmith.face import checks, describe, signature
+from lossmith.errors import InputError
+from lossmith.face import describe, signature
+from lossmith.face.settings import check
 from lossmith.face.summand import Summand
 from lossmith.link.links import Linked
 
@@ -33,26 +36,17 @@ class Loss(Summand, nn.Module):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
-        checks.reduction(self.loss.name, settings.get("reduction", "mean"))
         for name, value in settings.items():
-            if name == "alpha" and self.loss.classes:
-                checks.no_scalar_alpha(self.loss.name, value)
+            value = check(self.loss, self.loss.name, name, value)
             if isinstance(value, nn.Parameter):
                 self.register_parameter(name, value)  # also one that is frozen for now
             else:
-                if not isinstance(value, Tensor):
-                    self._check(name, value)
                 hold(self, name, value)
 
     @property
     def loss(self) -> Linked:
         """Formula and link."""
         return self.function.loss
-
-    def _check(self, name: str, value: Any) -> None:
-        for parameter in self.loss.formula.parameters:
-            if parameter.name == name:
-                parameter.check(value, self.loss.name)
 
     def given(self) -> dict[str, Any]:
         """The settings, by name."""
@@ -85,12 +79,23 @@ class Loss(Summand, nn.Module):
         return ", ".join(shown)
 
     def __reduce__(self) -> Any:
-        # By the function, which is importable by name also where a person's class is not.
-        return _rebuild, (type(self).function, self.given()), self.__getstate__()
+        # Not by the constructor: what was learned may have left its domain since.
+        function, state = type(self).function, self.__getstate__()
+        if type(self) is getattr(function, "Module", None):
+            # The function is importable by name also where a person's class is not.
+            return _rebuild, (function,), state
+        return copyreg.__newobj__, (type(self),), state  # type: ignore[attr-defined]
 
 
 def hold(module: nn.Module, name: str, value: Any) -> None:
     """Keep a setting: learned if it requires grad, a constant that follows `.to()`, or a number."""
+    if isinstance(value, Tensor) and value.requires_grad and not value.is_leaf:
+        raise InputError(
+            f"{type(module).__name__}: {name} was computed from other tensors that require a "
+            "gradient, and a Module made of it would keep the number and lose the way back to "
+            "them. Give nn.Parameter(…) or a tensor of your own; to learn what lies behind it, "
+            f"call the function with {name}= at each step."
+        )
     if isinstance(value, Tensor) and value.requires_grad:
         learned = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach())
         module.register_parameter(name, learned)
@@ -109,8 +114,9 @@ def _short(value: Any) -> str:
     return repr(value)
 
 
-def _rebuild(function: Any, settings: dict[str, Any]) -> Loss:
-    return function.Module(**settings)
+def _rebuild(function: Any) -> Loss:
+    """A Module before its state, which comes next."""
+    return function.Module.__new__(function.Module)
 
 
 def class_name(name: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lossmith.errors import InputError
-from lossmith.face import functions, modules
+from lossmith.errors import InputError, UnsupportedError
+from lossmith.face import functions, inner, modules
 from lossmith.formula.ledger import find
 from lossmith.formula.record import Formula
 from lossmith.link.links import Kind, link
@@ -46,15 +46,15 @@ class _Multiclass(modules.Loss):
         reduction: str = "mean",
         **parameters: Any,
     ) -> None:
-        formula = _margin_formula(type(self).__name__, loss)
-        if isinstance(loss, modules.Loss):  # a Module brings its own settings along
-            parameters = {p.name: getattr(loss, p.name) for p in formula.parameters} | parameters
-        tensors = {k: v for k, v in parameters.items() if isinstance(v, Tensor)}
-        numbers = formula.bind({k: v for k, v in parameters.items() if k not in tensors})
+        owner = type(self).__name__
+        formula = _margin_formula(owner, loss)
+        # A Module brings its own settings along.
+        brought = loss.given() if isinstance(loss, modules.Loss) else {}
+        _refuse_binary(owner, formula, parameters, brought)
         function = _function(formula, self.kind)
-        settings = {k: tensors.get(k, v) for k, v in numbers.items()} | {
-            "class_weight": class_weight, "ignore_index": ignore_index, "reduction": reduction,
-        }  # fmt: skip
+        settings, _ = inner.parameters(owner, function.loss, parameters, brought)
+        settings |= {"class_weight": class_weight, "ignore_index": ignore_index}
+        settings |= inner.options(owner, function.loss, {"reduction": reduction}, brought)
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "settings", tuple(settings))
         super().__init__(**settings)
@@ -66,12 +66,36 @@ class _Multiclass(modules.Loss):
     def __reduce__(self) -> Any:
         formula = self.loss.formula
         loss = formula.name if formula.builtin else formula.function
-        state = {k: v for k, v in self.__dict__.items() if k != "function"}
-        return _rebuild, (type(self), loss, self.given()), state
+        state = {k: v for k, v in self.__getstate__().items() if k != "function"}
+        return _rebuild, (type(self), loss), state
 
 
-def _rebuild(kind: Any, loss: Any, settings: dict[str, Any]) -> Any:
-    return kind(loss, **settings)
+def _rebuild(kind: Any, loss: Any) -> Any:
+    """A Module before its state, which comes next."""
+    made = kind.__new__(kind)
+    function = _function(_margin_formula(kind.__name__, loss), kind.kind)
+    object.__setattr__(made, "function", function)
+    return made
+
+
+def _refuse_binary(
+    owner: str, formula: Formula, given: dict[str, Any], brought: dict[str, Any]
+) -> None:
+    """Options of two classes that have no meaning among several: never dropped without a word."""
+    alpha = given.get("alpha", brought.get("alpha")) if formula.balanced else None
+    if alpha is not None:
+        raise UnsupportedError(
+            f"{owner}: alpha = {inner.short(alpha)} weighs the positive class of {formula.name}, "
+            "which this link does not take. For one binary problem per class use "
+            f"lossmith.{formula.name}(logits, one_hot, alpha=…), one_hot = "
+            "torch.nn.functional.one_hot(target, classes).to(logits); for weights of the classes, "
+            "class_weight=."
+        )
+    if brought.get("labels", "binary") != "binary":
+        raise InputError(
+            f"{owner}: the loss Module has labels={brought['labels']!r}, which says what a binary "
+            "target holds; here the target is a class index. Leave it out."
+        )
 
 
 class CrammerSinger(_Multiclass):
@@ -85,7 +109,8 @@ class CrammerSinger(_Multiclass):
         logits (N, C) or (N, C, d1, …); target: class indices (N, d1, …) or a distribution.
 
     Parameters:
-        loss (default "hinge"): a margin loss by name, function or Module.
+        loss (default "hinge"): a margin loss by name, function or Module. A Module brings its
+            settings along; giving one of them another value here is an error.
         class_weight (default None): one weight per class.
         ignore_index (default -100): rows with this class index are dropped.
         reduction (default "mean"): "mean" = total / mass, "sum", or "none".
@@ -111,7 +136,8 @@ class OneVsRest(_Multiclass):
         logits (N, C) or (N, C, d1, …); target: class indices (N, d1, …) or a distribution.
 
     Parameters:
-        loss (default "hinge"): a margin loss by name, function or Module.
+        loss (default "hinge"): a margin loss by name, function or Module. A Module brings its
+            settings along; giving one of them another value here is an error.
         class_weight (default None): one weight per class.
         ignore_index (default -100): rows with this class index are dropped.
         reduction (default "mean"): "mean" = total / mass, "sum", or "none".

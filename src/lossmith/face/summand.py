@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lossmith.errors import LossmithError
+from lossmith.formula.domain import as_number
 
 _doors: list[Callable[[], Any]] = []
 
@@ -37,7 +38,7 @@ class Summand:
         return _objective(self).plus(other)
 
     def __radd__(self, other: Any) -> Any:
-        if isinstance(other, (int, float)) and other == 0:  # where sum(...) begins
+        if as_number(other) == 0:  # where sum(...) begins
             return _objective(self)
         return _objective(other).plus(self)
 

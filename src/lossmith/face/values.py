@@ -15,10 +15,12 @@ from torch.nn import Parameter
 
 from lossmith.engine.labels import tolerance
 from lossmith.errors import ParameterError
+from lossmith.formula.domain import Interval
 from lossmith.formula.record import Parameter as Specification
 
 _ROWS = 32  # as many as are looked at
-_seen: dict[tuple[int, str], tuple[weakref.ref[Tensor], int]] = {}
+_NOT_NEGATIVE = Interval(0.0, low_closed=True)
+_seen: dict[tuple[int, int], tuple[weakref.ref[Tensor], int, Interval]] = {}
 _calls: dict[str, int] = {}
 _transform = torch._C._functorch.peek_interpreter_stack
 
@@ -36,47 +38,51 @@ def readable(value: Tensor) -> bool:
 
 def non_negative(name: str, argument: str, value: Tensor) -> None:
     """One number per class, each finite and not below 0."""
-    if not readable(value):
-        return
-    found = _seen.get((id(value), argument))
-    version = -1 if value.is_inference() else value._version
-    if found is not None and found[0]() is value and found[1] == version >= 0:
-        return
-    bad = ~((value >= 0) & (value < torch.inf))
-    if bad.any():
-        k = int(bad.nonzero()[0])
+    bad = _outside(value, _NOT_NEGATIVE)
+    if bad is not None:
+        (k,) = bad
         raise ParameterError(
             f"{name}: {argument}[{k}] = {value[k].item():g}; the weight of a class must be finite "
             "and not negative. Use 0 to leave a class out."
         )
-    if len(_seen) > 64:
-        _seen.clear()
-    _seen[id(value), argument] = (weakref.ref(value), version)
 
 
 def inside(name: str, spec: Specification, value: Tensor) -> None:
     """A parameter that is a tensor lies in its domain, as a number must."""
+    place = _outside(value, spec.domain)
+    if place is not None:
+        at = f"[{', '.join(map(str, place))}]" if place else ""
+        raise ParameterError(
+            f"{name}: {spec.name}{at} = {value[place].item():g} is outside {spec.domain}. The "
+            f"default is {spec.default:g}. lossmith.keep_inside(module) keeps what a Module learns "
+            "in its domain."
+        )
+
+
+def _outside(value: Tensor, domain: Interval) -> tuple[int, ...] | None:
+    """The first place where a tensor leaves a domain; None if nowhere, or if it cannot be read.
+
+    What was found inside is remembered for this tensor, as it is now, and this very domain: the
+    same tensor may be a parameter of another loss. The domain is kept too, for the number by which
+    it is found belongs to another object once it is gone.
+    """
     if not readable(value):
-        return
-    found = _seen.get((id(value), spec.name))
+        return None
+    key = (id(value), id(domain))
+    found = _seen.get(key)
     version = -1 if value.is_inference() else value._version
     if found is not None and found[0]() is value and found[1] == version >= 0:
-        return
-    some, domain = value.detach(), spec.domain
+        return None
+    some = value.detach()
     above = some >= domain.low if domain.low_closed else some > domain.low
     below = some <= domain.high if domain.high_closed else some < domain.high
     bad = ~(above & below & some.isfinite())
     if bad.any():
-        place = tuple(bad.nonzero()[0].tolist())
-        at = f"[{', '.join(map(str, place))}]" if place else ""
-        raise ParameterError(
-            f"{name}: {spec.name}{at} = {some[place].item():g} is outside {domain}. The default is "
-            f"{spec.default:g}. lossmith.keep_inside(module) keeps what a Module learns in its "
-            "domain."
-        )
+        return tuple(bad.nonzero()[0].tolist())
     if len(_seen) > 64:
         _seen.clear()
-    _seen[id(value), spec.name] = (weakref.ref(value), version)
+    _seen[key] = (weakref.ref(value), version, domain)
+    return None
 
 
 def expect_logits(name: str, key: str, logits: Tensor) -> None:

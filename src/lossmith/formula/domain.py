@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,18 @@ class Interval:
         if math.isfinite(self.high):
             return tuple(self.high - d for d in (0.25, 1.0, 3.0))
         return (-1.0, 0.5, 1.0)
+
+
+def as_number(value: Any) -> float | None:
+    """A real number as Python's float, NumPy's included; None for what is none, True among it."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond the floats
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 # The annotations that a formula's parameters carry. They are plain floats to a type checker.

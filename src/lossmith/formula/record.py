@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import inspect
 import math
-import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from lossmith.errors import FormulaError, ParameterError
-from lossmith.formula.domain import Interval
+from lossmith.formula.domain import Interval, as_number
 
 Family = Literal["residual", "margin", "probability", "divergence"]
 
@@ -35,14 +34,14 @@ class Parameter:
     domain: Interval
     why: str = ""
 
-    def check(self, value: float, loss: str) -> float:
+    def check(self, value: Any, loss: str) -> float:
         """Return `value` as a float, or say why it cannot be this parameter."""
-        if not isinstance(value, numbers.Real):
+        number = as_number(value)
+        if number is None:
             raise ParameterError(
                 f"{loss}: {self.name} must be a real number or a tensor, "
                 f"got {type(value).__name__}. It lies in {self.domain}, default {self.default:g}."
             )
-        number = float(value)
         if not -math.inf < number < math.inf or number not in self.domain:  # and not NaN
             raise ParameterError(
                 f"{loss}: {self.name} = {number:g} is outside {self.domain}. "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import torch
@@ -12,9 +11,10 @@ from torch.nn import functional as F
 
 from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import ParameterError, ShapeError
-from lossmith.face import checks
+from lossmith.face import checks, settings
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.summand import Summand
+from lossmith.formula.domain import as_number
 from lossmith.risk.partition import log_partition
 
 _NAME = "AdaptiveLoss"
@@ -80,25 +80,13 @@ class AdaptiveLoss(Summand, nn.Module):
         reduction: str = "mean",
     ) -> None:
         super().__init__()
-        checks.reduction(_NAME, reduction)
-        if columns is not None and (
-            not isinstance(columns, numbers.Integral) or isinstance(columns, bool) or columns < 1
-        ):
-            raise ParameterError(
-                f"{_NAME}: columns = {columns!r}; it must be a whole number >= 1, the size of the "
-                "prediction's last dimension, or None for one shape and scale in all."
-            )
+        columns = None if columns is None else settings.count(_NAME, "columns", columns)
         low, high = _range(alpha_range)
-        _within("alpha", alpha, learn_alpha, low, high)
-        for argument, value, least in (("scale_min", scale_min, 0.0), ("scale", scale, scale_min)):
-            if not isinstance(value, numbers.Real) or not least < value < math.inf:
-                raise ParameterError(
-                    f"{_NAME}: {argument} = {value!r}; it must be a finite number above {least:g}."
-                )
-        self.columns = columns
-        self.alpha_range, self.scale_min = (low, high), float(scale_min)
-        self.reduction = reduction
-        self._alpha, self._scale = float(alpha), float(scale)
+        self.columns, self.alpha_range = columns, (low, high)
+        self.scale_min = _above("scale_min", scale_min, 0.0)
+        self.reduction = settings.reduction(_NAME, reduction)
+        self._alpha = _within("alpha", alpha, learn_alpha, low, high)
+        self._scale = _above("scale", scale, self.scale_min, "scale_min, ")
         shape = () if columns is None else (int(columns),)
         self.latent_alpha = self.latent_scale = None
         if learn_alpha:
@@ -189,22 +177,34 @@ def _softplus_inverse(y: float) -> float:
 
 
 def _range(given: Any) -> tuple[float, float]:
-    low, high = (float(end) for end in given)
-    if not 0.0 <= low < high <= 2.0:
+    pair = isinstance(given, (tuple, list)) and len(given) == 2
+    low, high = (as_number(end) for end in given) if pair else (None, None)
+    if low is None or high is None or not 0.0 <= low < high <= 2.0:
         raise ParameterError(
-            f"{_NAME}: alpha_range = {given!r}; it must be (low, high) with 0 <= low < high <= 2. "
-            "Outside, exp(-ρ) has no finite integral (alpha < 0), or is none of Barron's "
-            "robust losses (alpha > 2). For a fixed alpha give learn_alpha=False."
+            f"{_NAME}: alpha_range = {settings.shown(given)}; it must be (low, high) with "
+            "0 <= low < high <= 2. Outside, exp(-ρ) has no finite integral (alpha < 0), or is none "
+            "of Barron's robust losses (alpha > 2). For a fixed alpha give learn_alpha=False."
         )
     return low, high
 
 
-def _within(name: str, value: Any, learned: bool, low: float, high: float) -> None:
-    number = isinstance(value, numbers.Real)
-    if learned and not (number and low < value < high):
+def _above(name: str, value: Any, least: float, word: str = "") -> float:
+    number = as_number(value)
+    if number is None or not least < number < math.inf:
         raise ParameterError(
-            f"{_NAME}: {name} = {value!r}; a learned one starts strictly inside alpha_range, "
-            f"({low:g}, {high:g}). To hold it at an end, give learn_alpha=False."
+            f"{_NAME}: {name} = {settings.shown(value)}; it must be a finite number above "
+            f"{word}{least:g}."
         )
-    if not (number and 0.0 <= value <= 2.0):
-        raise ParameterError(f"{_NAME}: {name} = {value!r} is outside [0, 2].")
+    return number
+
+
+def _within(name: str, value: Any, learned: bool, low: float, high: float) -> float:
+    number = as_number(value)
+    if learned and (number is None or not low < number < high):
+        raise ParameterError(
+            f"{_NAME}: {name} = {settings.shown(value)}; a learned one starts strictly inside "
+            f"alpha_range, ({low:g}, {high:g}). To hold it at an end, give learn_alpha=False."
+        )
+    if number is None or not 0.0 <= number <= 2.0:
+        raise ParameterError(f"{_NAME}: {name} = {settings.shown(value)} is outside [0, 2].")
+    return number

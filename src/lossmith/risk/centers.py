@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +17,11 @@ from lossmith.errors import (
     ShapeError,
     UnsupportedError,
 )
-from lossmith.face import checks
+from lossmith.face import checks, settings
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
 from lossmith.face.summand import Summand
+from lossmith.formula.domain import as_number
 from lossmith.formula.ledger import find
 from lossmith.risk.ranks import Group
 from lossmith.risk.unmoved import Unmoved
@@ -105,25 +105,23 @@ class CenterLoss(Summand, nn.Module):
         process_group: Any = None,
     ) -> None:
         super().__init__()
-        self.num_classes = _count("num_classes", num_classes)
-        self.dim = _count("dim", dim)
-        if update not in ("paper", "gradient"):
+        self.num_classes = settings.count(_NAME, "num_classes", num_classes)
+        self.dim = settings.count(_NAME, "dim", dim)
+        if not isinstance(update, str) or update not in ("paper", "gradient"):
             raise InputError(
-                f'{_NAME}: update={update!r} is not known. Use "paper" (centres move by themselves '
-                'in training mode) or "gradient" (centres are a parameter for the optimiser).'
+                f'{_NAME}: update={settings.shown(update)} is not known. Use "paper" '
+                '(centres move by themselves in training mode) or "gradient" (centres are a '
+                "parameter for the optimiser)."
             )
-        if not isinstance(alpha, numbers.Real) or not 0.0 < alpha <= 1.0:
+        share = as_number(alpha)
+        if share is None or not 0.0 < share <= 1.0:
             raise ParameterError(
-                f"{_NAME}: alpha = {alpha!r} is outside (0, 1]. It is the share of the way to the "
-                "mean of its rows that a centre goes; the default is 0.5."
+                f"{_NAME}: alpha = {settings.shown(alpha)} is outside (0, 1]. It is the share "
+                "of the way to the mean of its rows that a centre goes; the default is 0.5."
             )
-        if not isinstance(ignore_index, int):
-            raise InputError(
-                f"{_NAME}: ignore_index must be an int, got {type(ignore_index).__name__}."
-            )
-        checks.reduction(_NAME, reduction)
-        self.update, self.alpha = update, float(alpha)
-        self.ignore_index, self.reduction = ignore_index, reduction
+        self.update, self.alpha = update, share
+        self.ignore_index = settings.index(_NAME, ignore_index)
+        self.reduction = settings.reduction(_NAME, reduction)
         self.loss = _residual(loss)
         self._group = Group(process_group)
         self._expected = Unmoved()
@@ -175,7 +173,7 @@ class CenterLoss(Summand, nn.Module):
         mask: Tensor | None,
     ) -> Any:
         self._check(features, target, weight, mask)
-        labels = target.long()
+        labels = checks.indices(_NAME, target)
         keep = labels != self.ignore_index
         if mask is not None:
             keep = keep & mask
@@ -266,12 +264,13 @@ class CenterLoss(Summand, nn.Module):
                 raise DtypeError(
                     f"{_NAME}: {argument} must be a torch.Tensor, got {type(value).__name__}."
                 )
-        if not features.is_floating_point():
+            settings.dense(_NAME, argument, value)
+        if features.dtype not in settings.FLOATS:
             raise DtypeError(
                 f"{_NAME}: features are {features.dtype}; they must be real floating numbers. Are "
                 "features and target swapped?"
             )
-        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        if target.dtype not in settings.INTEGERS:
             raise DtypeError(
                 f"{_NAME}: the target is {target.dtype}; give class indices (int64). A row has one "
                 "centre, so distributions over classes are not taken."
@@ -339,12 +338,6 @@ def _sums(rows: Tensor, weight: Tensor, place: Tensor, places: int) -> tuple[Ten
     # CPU as index_add_ over rows.
     sums = torch.ops.aten.embedding_dense_backward(rows, place, places, -1, False)
     return sums, weight.new_zeros(places).index_add_(0, place, weight)
-
-
-def _count(argument: str, value: Any) -> int:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ParameterError(f"{_NAME}: {argument} = {value!r}; it must be a whole number >= 1.")
-    return int(value)
 
 
 def _residual(loss: Any) -> Loss | None:

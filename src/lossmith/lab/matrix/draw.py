@@ -114,7 +114,9 @@ def make(case: Case, seed: int) -> Made:
             o.alpha = torch.rand(classes, generator=g) * 2
         if case.drop == "ignore_index":
             o.ignore_index = pick.choice((-1, 1, 255))
-            if case.labels == "index":
+            if case.labels != "index":
+                o.ignore_index = -1  # from 0 on it is refused beside a distribution
+            else:
                 target[torch.rand(rows, generator=g) < 0.3] = o.ignore_index
     repeat = 5 if case.layout == "expanded" else count
     whole = (repeat, *inner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lossmith.errors import InputError, ShapeError
+from lossmith.face.settings import shown
 from lossmith.risk.classes.collectives import gathered
 from lossmith.risk.classes.shard import Split
 from lossmith.risk.ranks import Group
@@ -107,10 +109,13 @@ def _digest(value: Tensor) -> int:
 
 def given(name: str, sizes: Any, made: Split) -> list[int]:
     rank, ranks = made.group.rank(), made.group.size()
-    whole = isinstance(sizes, Sequence) and all(isinstance(n, int) and n >= 0 for n in sizes)
+    whole = isinstance(sizes, Sequence) and all(
+        isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) >= 0 for n in sizes
+    )
     if not whole or len(sizes) != ranks or sizes[rank] != made.logits.shape[1]:
         raise ShapeError(
-            f"{name}: shard_sizes = {sizes!r} does not fit: it needs {ranks} whole numbers, one "
-            f"for each rank, and rank {rank} has {made.logits.shape[1]} classes. None asks them."
+            f"{name}: shard_sizes = {shown(sizes)} does not fit: it needs {ranks} whole "
+            f"numbers, one for each rank, and rank {rank} has {made.logits.shape[1]} classes. None "
+            "asks them."
         )
-    return list(sizes)
+    return [int(n) for n in sizes]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lossmith.errors import DtypeError, InputError, ParameterError, ShapeError, UnsupportedError
-from lossmith.face import checks, values
+from lossmith.face import checks, inner, values
+from lossmith.face import settings as settings_of
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
 from lossmith.link.links import Linked
@@ -17,9 +18,6 @@ from lossmith.risk.classes import agreement, mesh
 from lossmith.risk.classes.shard import Split
 
 NAME = "class_parallel_loss"
-_DEFAULTS: dict[str, Any] = {
-    "class_weight": None, "label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean",
-}  # fmt: skip
 _PER_CLASS = ("whole", "shard")
 
 
@@ -44,7 +42,7 @@ def split(
     options: dict[str, Any],
     weight: Any,
     mask: Any,
-    per_class: Any,
+    extent: Any,
     shard_sizes: Any,
     process_group: Any,
     parameters: dict[str, Any],
@@ -60,15 +58,9 @@ def split(
 
     def prepare() -> tuple[Split, str]:
         linked, settings = chosen(loss)
-        merged = _merged(options, settings)
-        checks.reduction(NAME, merged["reduction"])
-        if per_class not in _PER_CLASS:
-            raise InputError(
-                f'{NAME}: per_class={per_class!r} is not known. Use "whole" if class_weight and '
-                'alpha have all classes, "shard" if each rank gives those of its own.'
-            )
+        merged = inner.options(NAME, linked, options, settings)
         bound, alpha = bind(linked, settings, parameters)
-        whole = per_class == "whole"
+        whole = per_class(extent) == "whole"
         local = partial(mesh.local, NAME, dim=dim, whole=whole)
         made = Split(
             linked, local("logits", logits), local("target", target),
@@ -103,46 +95,40 @@ def split(
     return made, reduction
 
 
-def _merged(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Options of the call, and those of a Module where the call says nothing."""
-    made = dict(_DEFAULTS)
-    for name, default in _DEFAULTS.items():
-        here, there = given[name], settings.get(name, default)
-        silent = here is default or (not isinstance(here, Tensor) and here == default)
-        if not silent and there is not default and there is not here and there != default:
-            raise InputError(
-                f"{NAME}: {name} is given here and in the loss Module. Give it in one place."
-            )
-        made[name] = there if silent else here
-    return made
+def per_class(value: Any) -> str:
+    """Whose classes the numbers by class are."""
+    if not isinstance(value, str) or value not in _PER_CLASS:
+        raise InputError(
+            f'{NAME}: per_class={settings_of.shown(value)} is not known. Use "whole" if '
+            'class_weight and alpha have all classes, "shard" if each rank gives those of its own.'
+        )
+    return value
 
 
 def bind(
     linked: Linked, settings: dict[str, Any], parameters: dict[str, Any]
 ) -> tuple[dict[str, Any], Any]:
     """The formula's parameters in order, by name, and alpha."""
-    formula = linked.formula
-    own = {p.name: settings[p.name] for p in formula.parameters if p.name in settings}
-    own |= parameters
-    alpha = own.pop("alpha", settings.get("alpha")) if formula.balanced else None
-    tensors = {k: v for k, v in own.items() if isinstance(v, Tensor)}
-    bound = formula.bind({k: v for k, v in own.items() if k not in tensors})
-    if unknown := tensors.keys() - bound.keys():
-        formula.bind(dict.fromkeys(unknown, 0.0))  # its error lists the names
-    for name, value in tensors.items():
+    bound, alpha = inner.parameters(NAME, linked, parameters, settings)
+    for name, value in bound.items():
+        if not isinstance(value, Tensor):
+            continue
+        settings_of.dense(NAME, name, value)
         if value.dim() > 1 or not value.is_floating_point():
             raise ParameterError(
                 f"{NAME}: {name} is a tensor of shape {tuple(value.shape)} and {value.dtype}; it "
                 "must be a number, a floating tensor of one number, shape (), or of one for each "
                 "class, the same on each rank or, as per_class says, its shard."
             )
-    return {name: tensors.get(name, value) for name, value in bound.items()}, alpha
+    return bound, alpha
 
 
 def _check(made: Split) -> None:
     """What shapes, dtypes and devices of this rank can tell."""
     logits, target = made.logits, made.target
     checks.tensors(NAME, logits, target)
+    settings_of.dense(NAME, "logits", logits)
+    settings_of.dense(NAME, "target", target)
     checks.no_gradient(NAME, target)
     if logits.dim() < 2 or logits.shape[1]:
         checks.class_shapes(NAME, logits, target)
@@ -153,14 +139,15 @@ def _check(made: Split) -> None:
         if target.shape != (logits.shape if target.is_floating_point() else rows):
             raise ShapeError(
                 f"{NAME}: logits of shape {tuple(logits.shape)} need class indices of shape "
-                f"{tuple(rows)} or a distribution of the logits' shape, got {tuple(target.shape)}."
+                f"{tuple(rows)} or a distribution of the logits' shape as target, got "
+                f"{tuple(target.shape)}."
             )
     rows = logits.shape[:1] + logits.shape[2:]
     for argument, value in (("weight", made.weight), ("mask", made.mask)):
         if value is not None:
             checks.per_loss(NAME, argument, value, rows, logits)
     if made.alpha is not None:
-        checks.no_scalar_alpha(NAME, made.alpha)
+        settings_of.no_scalar_alpha(NAME, made.alpha)
     for argument, value in made.per_class():
         if made.whole and isinstance(value, Tensor) and value.dim() == 1:
             # Its length waits until the number of classes is known.
@@ -169,10 +156,12 @@ def _check(made: Split) -> None:
             checks.one_per_class(NAME, argument, value, logits)
         if argument in ("class_weight", "alpha"):
             values.non_negative(NAME, argument, value)
-    if made.label_smoothing:
-        made.label_smoothing = checks.fraction(NAME, "label_smoothing", made.label_smoothing)
-    if not isinstance(made.ignore_index, int):
-        got = type(made.ignore_index).__name__
-        raise InputError(f"{NAME}: ignore_index must be an int, got {got}.")
+    for spec, value in zip(made.loss.formula.parameters, made.parameters, strict=True):
+        settings_of.parameter(NAME, spec, value)
+    made.label_smoothing = settings_of.smoothing(NAME, made.label_smoothing)
+    made.ignore_index = settings_of.index(NAME, made.ignore_index)
+    settings_of.index_beside(NAME, made.ignore_index, not made.hard)
+    if made.hard:
+        made.target = checks.indices(NAME, target)
     wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
     made.parameters = tuple(p.to(wide) if isinstance(p, Tensor) else p for p in made.parameters)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from lossmith.engine.reduction import reduced, summed
-from lossmith.face import checks
+from lossmith.face import inner, settings
 from lossmith.face.modules import hold
 from lossmith.face.summand import Summand
 from lossmith.risk.classes import arguments
@@ -179,8 +179,16 @@ class ClassParallelLoss(Summand, nn.Module):
         **parameters: Any,
     ) -> None:
         super().__init__()
-        checks.reduction(arguments.NAME, reduction)
-        arguments.bind(*arguments.chosen(loss), parameters)
+        name, (linked, brought) = type(self).__name__, arguments.chosen(loss)
+        arguments.bind(linked, brought, parameters)
+        options = {
+            "class_weight": class_weight, "label_smoothing": label_smoothing,
+            "ignore_index": ignore_index, "reduction": reduction,
+        }  # fmt: skip
+        inner.options(name, linked, options, brought)
+        for argument, value in parameters.items():
+            settings.check(linked, name, argument, value)
+        arguments.per_class(per_class)
         self.loss, self._group = loss, Group(process_group)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         self.reduction, self.per_class, self.shard_sizes = reduction, per_class, shard_sizes

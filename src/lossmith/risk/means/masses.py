@@ -10,11 +10,13 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
+from lossmith.engine import labels
 from lossmith.errors import DtypeError, InputError, LabelError, ShapeError, UnsupportedError
-from lossmith.face import checks, heads
+from lossmith.face import checks, heads, settings, values
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.linear import LinearLoss, linear_loss
 from lossmith.face.modules import Loss
+from lossmith.formula.domain import as_number
 from lossmith.formula.ledger import DIVERGENCES
 from lossmith.link.links import Linked
 from lossmith.risk.adaptive import AdaptiveLoss
@@ -69,7 +71,23 @@ def mass_of(
             f"mass_of: target must be a torch.Tensor, got {type(target).__name__}. The order is "
             "mass_of(loss, target, weight, mask)."
         )
+    settings.dense(rule.name, "target", target)
+    if target.dtype not in checks.TARGETS:
+        raise DtypeError(
+            f"mass_of: {rule.name}: the target has dtype {target.dtype}; it must be real."
+        )
     soft = rule.classes and target.is_floating_point()
+    if rule.classes and not soft:
+        if target.dtype not in settings.INTEGERS:
+            raise DtypeError(
+                f"mass_of: {rule.name}: target has dtype {target.dtype}; give class indices "
+                "(int64)."
+            )
+        target = checks.indices(rule.name, target)
+    if rule.soft is False and soft:
+        raise DtypeError(
+            f"mass_of: {rule.name} takes class indices (int64); the target has {target.dtype}."
+        )
     if soft and target.dim() < 2:
         raise ShapeError(
             f"mass_of: {rule.name} takes a floating target as distributions over classes, with at "
@@ -86,9 +104,16 @@ def mass_of(
         checks.per_loss(rule.name, "mask", mask, rows, target)
     keep = None if mask is None else mask.expand(rows)
     own = None if weight is None else weight.detach().to(dtype).expand(rows)
+    if rule.classes:
+        settings.index_beside(rule.name, rule.ignore_index, soft)
     if rule.classes and not soft:
-        counted = target != rule.ignore_index
-        keep = counted if keep is None else keep & counted
+        keep = _and(keep, target != rule.ignore_index)
+    if own is not None:
+        keep = _and(keep, own != 0)
+    if soft and keep is not None:  # of dropped rows nothing may come through
+        target = torch.where(keep.unsqueeze(rule.dim), target, 1.0 / max(1, target.shape[rule.dim]))
+    if soft and rule.distribution:
+        _refuse_no_distribution(rule, target.detach())
     if rule.class_weight is not None:
         by_class = _by_class(rule, target.detach(), keep, soft, dtype)
         own = by_class if own is None else own * by_class
@@ -106,6 +131,8 @@ class _Rule:
     name: str
     classes: bool  # whether its target says a class
     dim: int = 1  # the class dimension of a distribution
+    soft: bool = True  # whether it may be a distribution
+    distribution: bool = True  # whether a floating target is one for sure
     class_weight: Tensor | None = None
     ignore_index: int = -100
 
@@ -120,7 +147,7 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
             "ignore_index; leave them out here."
         )
     if isinstance(loss, CenterLoss):
-        return _Rule("CenterLoss", True, ignore_index=loss.ignore_index)
+        return _Rule("CenterLoss", True, soft=False, ignore_index=loss.ignore_index)
     if isinstance(loss, AdaptiveLoss):
         return _Rule("AdaptiveLoss", False)
     if isinstance(loss, ClassParallelLoss):
@@ -145,6 +172,7 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
         return _with(rule, None, class_weight, ignore_index)
     if own:
         raise InputError(f"mass_of: {rule.name} has neither class_weight nor ignore_index.")
+    rule.distribution = False  # of a divergence: probabilities, or the scores of some
     return rule
 
 
@@ -155,13 +183,15 @@ def _split_over_ranks(loss: ClassParallelLoss) -> _Rule:
             'mass_of: ClassParallelLoss with per_class="shard" has the class weights of one rank '
             'only. Give it all of them (per_class="whole"), or take the mass of its total(…).'
         )
-    linked, settings = arguments.chosen(loss.loss)
+    linked, brought = arguments.chosen(loss.loss)
     weight: Any = loss.class_weight
     rule = _Rule(f"ClassParallelLoss of {linked.name}", True)
-    rule.class_weight = settings.get("class_weight") if weight is None else weight
-    rule.ignore_index = loss.ignore_index
-    if rule.ignore_index == -100:
-        rule.ignore_index = settings.get("ignore_index", -100)
+    # A distribution is only this rank's part of it, unless there is one rank.
+    rule.distribution = False
+    rule.class_weight = brought.get("class_weight") if weight is None else weight
+    rule.ignore_index = settings.index(rule.name, loss.ignore_index)
+    if rule.ignore_index == settings.NO_INDEX:
+        rule.ignore_index = brought.get("ignore_index", settings.NO_INDEX)
     return rule
 
 
@@ -169,36 +199,59 @@ def _shown(loss: Any) -> str:
     return type(loss).__name__ if isinstance(loss, nn.Module) else repr(loss)
 
 
-def _with(rule: _Rule, inner: Any, class_weight: Tensor | None, ignore_index: int | None) -> _Rule:
+def _with(rule: _Rule, inside: Any, class_weight: Tensor | None, ignore_index: Any) -> _Rule:
     """The rule with its settings; those of an inner Module where the outer one has none."""
-    brought = {} if inner is None else heads.chosen(inner)[1]
+    brought = {} if inside is None else heads.chosen(inside)[1]
     if class_weight is None:
         class_weight = brought.get("class_weight")
-    if ignore_index in (None, -100):
-        ignore_index = brought.get("ignore_index", -100)
-    rule.class_weight, rule.ignore_index = class_weight, ignore_index
+    ignore_index = settings.NO_INDEX if ignore_index is None else ignore_index
+    rule.ignore_index = settings.index(rule.name, ignore_index)
+    if rule.ignore_index == settings.NO_INDEX:
+        rule.ignore_index = brought.get("ignore_index", settings.NO_INDEX)
+    rule.class_weight = class_weight
     return rule
+
+
+def _and(keep: Tensor | None, more: Tensor) -> Tensor:
+    return more if keep is None else keep & more
+
+
+def _refuse_no_distribution(rule: _Rule, target: Tensor) -> None:
+    """Rows that are negative or do not sum to 1, where that can be seen."""
+    if target.shape[rule.dim] and values.readable(target):
+        wide = target.double()
+        off = (wide.sum(rule.dim) - 1).abs()
+        bad = ~((wide.amin(rule.dim) >= 0) & (off <= labels.tolerance(target.dtype)))
+        if bad.any():
+            place = tuple(bad.nonzero()[0].tolist())
+            row = wide.movedim(rule.dim, -1)[place]
+            raise LabelError(
+                f"mass_of: {rule.name}: the target at row {list(place)} is no distribution: it "
+                f"sums to {row.sum().item():g}, its least share is {row.min().item():g}; shares "
+                "are not negative and sum to 1. For class indices use target.long()."
+            )
 
 
 def _by_class(
     rule: _Rule, target: Tensor, keep: Tensor | None, soft: bool, dtype: torch.dtype
 ) -> Tensor:
     """The class weight of each row."""
-    given = rule.class_weight
-    if not isinstance(given, Tensor) or given.dim() != 1:
+    given = settings.one_per_class(rule.name, "class_weight", rule.class_weight)
+    if given.dim() != 1:
         raise ShapeError(f"mass_of: {rule.name}: class_weight must be a tensor, one per class.")
     checks.device(rule.name, "class_weight", given, target)
-    values = given.detach().to(dtype)
-    classes = len(values)
+    values.non_negative(rule.name, "class_weight", given)
+    weights = given.detach().to(dtype)
+    classes = len(weights)
     if soft:
         if target.shape[rule.dim] != classes:
             raise ShapeError(
                 f"mass_of: {rule.name}: the target has {target.shape[rule.dim]} classes on "
                 f"dimension {rule.dim}, class_weight has {classes}."
             )
-        return target.to(dtype).movedim(rule.dim, -1) @ values
-    index = target.long() if keep is None else torch.where(keep, target.long(), 0)
-    if index.device.type == "cpu" and type(index) is Tensor and index.numel():
+        return target.to(dtype).movedim(rule.dim, -1) @ weights
+    index = target if keep is None else torch.where(keep, target, 0)
+    if values.readable(index) and index.numel():
         low, high = index.min().item(), index.max().item()
         if low < 0 or high >= classes:
             raise LabelError(
@@ -206,7 +259,7 @@ def _by_class(
                 f"{classes}, so classes are 0 to {classes - 1}. Rows to leave out carry "
                 f"ignore_index ({rule.ignore_index}) or a mask."
             )
-    return values[index]
+    return weights[index]
 
 
 @overload
@@ -262,9 +315,10 @@ def _scalar(name: str, value: Any, device: torch.device, dtype: torch.dtype) -> 
                 "Add up those of the micro-batches: sum(masses)."
             )
         return value.detach().to(device, dtype).reshape(())
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    number = as_number(value)
+    if number is None or not 0 <= number < math.inf:
         raise InputError(
             f"global_masses: {name!r} is {value!r}; a mass is a scalar tensor or a finite number, "
             "at least 0: see lossmith.mass_of."
         )
-    return torch.full((), float(value), dtype=dtype, device=device)
+    return torch.full((), number, dtype=dtype, device=device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import numbers
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lossmith.errors import InputError, ParameterError
 from lossmith.face.summand import Summand
+from lossmith.formula.domain import as_number
 from lossmith.risk.means import averaging
 from lossmith.risk.sums import inputs, joint, shares, terms
 from lossmith.risk.sums.inputs import Wire, Wires
@@ -303,11 +304,13 @@ class Objective(Summand, nn.Module):
 
     def over(self, number: Any) -> Objective:
         """self / number."""
-        if not isinstance(number, numbers.Real) or isinstance(number, bool) or number == 0:
+        by = as_number(number)
+        if by is None or by == 0 or not math.isfinite(by):
             raise ParameterError(
-                f"Objective: a sum cannot be divided by {number!r}; give a number other than 0."
+                f"Objective: a sum cannot be divided by {number!r}; give a finite number other "
+                "than 0."
             )
-        return self._sum(replace(t, factor=t.factor / float(number)) for t in self.terms())
+        return self._sum(replace(t, factor=t.factor / by) for t in self.terms())
 
     def on(self, **names: str | None) -> Objective:
         """The same sum, taking its inputs under other names."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossmith.errors import ParameterError
+from lossmith.formula.domain import as_number
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,12 @@ class _Ramp:
         name = type(self).__name__
         for argument in ("start", "stop"):
             value: Any = getattr(self, argument)
-            if not isinstance(value, numbers.Real) or not math.isfinite(value):
+            number = as_number(value)
+            if number is None or not math.isfinite(number):
                 raise ParameterError(f"{name}: {argument} = {value!r}; it must be a finite number.")
         for argument, least in (("steps", 1), ("after", 0)):
             value = getattr(self, argument)
-            if not isinstance(value, numbers.Integral) or value < least:
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
                 raise ParameterError(
                     f"{name}: {argument} = {value!r}; it must be a whole number of steps, at least "
                     f"{least}."

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.errors import DtypeError, InputError, ParameterError
+from lossmith.formula.domain import as_number
 
 
 class Weight(nn.Module):
@@ -87,14 +88,15 @@ class Scheduled(Weight):
         if not isinstance(step, numbers.Integral) or isinstance(step, bool) or step < 0:
             raise ParameterError(f"Objective: step = {step!r}; it must be a whole number from 0.")
         value = self.schedule(int(step))
-        if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        number = as_number(value)
+        if number is None or not math.isfinite(number):
             raise ParameterError(
                 f"Objective: the schedule {self.schedule!r} gives {value!r} at step {step}; a "
                 "weight is a finite number. A schedule is a function of the step, a whole number."
             )
         self._at = int(step)
         self.step.fill_(self._at)
-        self.value.fill_(float(value))
+        self.value.fill_(number)
 
     def extra_repr(self) -> str:
         return f"{self.schedule!r}, step={self._at}"
@@ -144,18 +146,19 @@ class Uncertainty(Weight):
 
     def __init__(self, form: str = "classification", log_variance: float = 0.0) -> None:
         super().__init__()
-        if form not in ("classification", "regression"):
+        if not isinstance(form, str) or form not in ("classification", "regression"):
             raise InputError(
                 f'Uncertainty: form={form!r} is not known. Use "classification", exp(-s)·L + s/2, '
                 'or "regression", exp(-s)·L/2 + s/2 with L the mean squared error.'
             )
-        if not isinstance(log_variance, numbers.Real) or not math.isfinite(log_variance):
+        number = as_number(log_variance)
+        if number is None or not math.isfinite(number):
             raise ParameterError(
                 f"Uncertainty: log_variance = {log_variance!r}; it must be a finite number, the "
                 "log of the variance at which learning begins."
             )
         self.form = form
-        self.log_variance = nn.Parameter(torch.full((), float(log_variance), dtype=torch.float32))
+        self.log_variance = nn.Parameter(torch.full((), number, dtype=torch.float32))
 
     def forward(self, component: Tensor, share: Tensor | None = None) -> Tensor:
         s = self.log_variance.to(component.dtype)
@@ -210,10 +213,11 @@ def weight(given: Any) -> float | Weight:
         return given
     if isinstance(given, Tensor):
         return Constant(given)
-    if isinstance(given, numbers.Real) and not isinstance(given, bool):
-        if not math.isfinite(given):
+    number = as_number(given)
+    if number is not None:
+        if not math.isfinite(number):
             raise ParameterError(f"Objective: a weight of {given!r}; it must be a finite number.")
-        return float(given)
+        return number
     if callable(given) and not isinstance(given, nn.Module):
         return Scheduled(given)
     raise InputError(
