@@ -116,13 +116,14 @@ class _Record:
         skipped = getattr(optimizer, "found_inf", None)
         if skipped is not None and bool(skipped):
             return
+        listeners = list(self.listeners)
         for group in optimizer.param_groups:
             _refuse(group)
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 growth = _momentum(optimizer, group, parameter)
-                asking = [s for s in self.listeners if parameter not in s.ignored]
+                asking = [s for s in listeners if parameter not in s.ignored]
                 if asking:
                     step = _size(optimizer, group, parameter) * growth
                     for steps in asking:
