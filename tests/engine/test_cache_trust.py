@@ -1,4 +1,4 @@
-"""What lies in the kernel cache is executed: only what is ours, whole and under its own name counts.
+"""What lies in the kernel cache is executed: only what is ours, whole and rightly named counts.
 
 Faults are drawn: what is read back is what was stored or nothing, no foreign file goes, nothing
 hangs. The files here are no kernels, so nothing is compiled unless a test says so.
@@ -62,7 +62,7 @@ def read(name):
 
 
 def script(text, **environment):
-    """Run Python on its own, for what would take the tests down with it; returns what it printed."""
+    """Run Python on its own, for what would take the tests down with it."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(text)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
@@ -201,7 +201,8 @@ def test_killed_or_out_of_room_at_every_step_of_a_write(folder):
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
         ends = set()
-        faults = [(at_step, n) for n in range(1, 8)] + [(with_room, n) for n in range(0, 24_000, 3_000)]
+        faults = [(at_step, n) for n in range(1, 8)]
+        faults += [(with_room, n) for n in range(0, 24_000, 3_000)]
         for fault, amount in faults:
             cache.write({A!r}, old)
             assert cache.read({A!r}) == old
@@ -298,6 +299,16 @@ def test_another_edit_of_the_source_compiles_nothing_again(monkeypatch):
     assert asked == []
 
 
+def test_texts_in_the_cache_are_not_read(monkeypatch):
+    z, t = torch.linspace(-3, 3, 9), torch.zeros(9)
+    lossmith.huber(z, t, delta=0.7)
+    asked, real = [], cache.read
+    monkeypatch.setattr(cache, "read", lambda name: asked.append(name) or real(name))
+    monkeypatch.setattr(launch, "_KERNELS", {})
+    lossmith.huber(z, t, delta=0.7)
+    assert {name.rpartition(".")[2] for name in asked} == {"key", "o"}
+
+
 # The kernel texts of some losses, which are not compiled.
 TEXTS = """
 import hashlib
@@ -327,7 +338,7 @@ def texts():
 
 
 def test_the_text_of_a_kernel_is_the_same_in_every_process():
-    """Or it would be compiled again and again under new names. This process has a seed of its own."""
+    """Or it would be compiled again under new names. This process has a seed of its own."""
     scope: dict = {}
     exec(compile(TEXTS, "texts", "exec"), scope)
     here = scope["texts"]()

@@ -1,14 +1,18 @@
-"""A folder for the output may hold anything: what no manifest of ours names is still there after."""
+"""A folder for the output may hold anything: what no manifest of ours names stays there."""
 
 import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.compare_tools import SMALL, call
 from lossmith.errors import InputError
+from lossmith.lab.compare import models, owned, report
 from lossmith.lab.compare.store import Store
 
 KEYS = [f"clean-r0-f{fold}-l{place}" for fold in range(2) for place in range(2)]
@@ -118,11 +122,8 @@ def test_nothing_of_another_is_removed_or_changed(
         or (twist == "manifest" and name == "out/manifest.json")
     }
     for fresh in data.draw(st.lists(st.booleans(), min_size=1, max_size=3)):
-        try:
+        with suppress(InputError):
             found = run(folder, OURS, fresh, {KEYS[1]: done(1)})
-        except InputError as error:
-            assert str(error)
-        else:
             assert found.items() <= {KEYS[0]: done(0), KEYS[1]: done(1)}.items()
             if fresh:
                 assert found == {}
@@ -159,10 +160,8 @@ def test_a_hostile_manifest_leads_nowhere(
     (folder / "lock").touch()
     before = contents(home)
     with_links = data.draw(st.booleans())
-    try:
+    with pytest.raises(InputError, match="move it away"):  # one of the trials is a link
         run(folder, OURS, with_links, {})
-    except InputError as error:
-        assert "move it away" in str(error)
     after = contents(home)
     for name in before.keys() - {"out/manifest.json"}:
         assert after.get(name) == before[name], name
@@ -175,6 +174,30 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert sorted(contents(folder)) == ["lock", "manifest.json", f"trials/{KEYS[0]}.json"]
     assert run(folder, OURS, True, {}) == {}
     assert sorted(contents(folder)) == ["lock", "manifest.json"]
+
+
+def test_the_command_removes_nothing_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without --fresh, beside a finished comparison and in a folder that is not ours."""
+    monkeypatch.setattr(report, "page", lambda record: '<meta content="lossmith compare">')
+    words = ["iris", *SMALL, "--folds", "2", "--epochs", "1", "--outliers", "0", "--losses"]
+    place = ["hinge", "--jobs", "1", "--output", str(tmp_path / "out")]
+    foreign = ("lossmith-data-mine/a.csv", "trials/mine.json", "trials/sub/b.json")
+    for name in foreign:
+        put(tmp_path, f"strange/{name}")
+        put(tmp_path, f"out/{name}") if not name.startswith("trials") else None
+    assert call(*words, *place).exit_code == 0
+    for name in foreign:
+        put(tmp_path, f"out/{name}")
+    for fresh in ([], ["--fresh"]):
+        assert call(*words, *place, *fresh).exit_code == 0
+        strange = call(*words, *place[:-1], str(tmp_path / "strange"), *fresh)
+        assert strange.exit_code == 2
+        assert "move them away" in strange.stderr
+        for name in foreign:
+            assert (tmp_path / "out" / name).read_text() == "theirs"
+            assert (tmp_path / "strange" / name).read_text() == "theirs"
 
 
 def test_a_trial_of_another_comparison_or_of_another_name_counts_as_none(tmp_path: Path) -> None:
@@ -212,6 +235,23 @@ def test_data_are_lent_where_nobody_else_can_put_others_in_their_place(tmp_path:
             assert folder not in lent.parents
             assert lent.stat().st_mode & 0o077 == 0
         assert not lent.exists()
+
+
+def test_a_file_and_a_module_are_executed_only_when_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    text = "from pathlib import Path\nPath('ran').touch()\ndef loss(score, target): return score\n"
+    put(tmp_path, "executed_when_named.py", text)
+    assert models.text_of("mlp") is None
+    assert owned.text_of("executed_when_named.py") == text
+    assert not Path("ran").exists()
+    assert models.text_of("executed_when_named:loss") == text
+    assert Path("ran").exists()
+    Path("ran").unlink()
+    assert list(owned.losses(text, "executed_when_named.py")) == ["loss"]
+    assert Path("ran").exists()
 
 
 def test_conditions_of_one_name_are_refused() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from lab.test_data_bad_files import idx, pictures
@@ -15,6 +17,29 @@ TABLE = RNG.normal(size=(30, 4))
 PIXELS = RNG.integers(0, 256, (30, 6, 5)).astype(np.uint8)
 COLORS = RNG.integers(0, 256, (30, 6, 5, 3)).astype(np.uint8)
 LABELS = np.arange(30) % 3
+
+
+ORDERS = st.sampled_from("<>")
+NUMBERS = st.sampled_from(["i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8"])
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(ORDERS, NUMBERS, ORDERS, NUMBERS | st.sampled_from(["U3", "S3", "b1"]), st.booleans())
+def test_an_archive_in_the_byte_order_of_any_machine(
+    tmp_path_factory: pytest.TempPathFactory, one: str, of_source: str, two: str, of_target: str,
+    columns_first: bool,
+) -> None:  # fmt: skip
+    path = tmp_path_factory.mktemp("order") / "data.npz"
+    labels = LABELS % 2
+    source = np.array(np.round(10 * abs(TABLE)), one + of_source)
+    source = np.asfortranarray(source) if columns_first else source
+    np.savez(path, X=source, y=labels.astype(two + of_target))
+    found = load(str(path), None, "binary")
+    assert (found.target == labels).all()
+    assert found.source.dtype.isnative
+    assert (found.source == np.round(10 * abs(TABLE))).all()
+    (rows,) = found.arrays(np.arange(30))
+    assert np.isfinite(rows).all()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ def test_killed_or_out_of_room_at_every_step(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         place = Path({str(tmp_path)!r}) / "page.html"
         ends = set()
-        for kind, amount in [("step", n) for n in range(1, 4)] + [("room", n) for n in range(0, 40_000, 7_000)]:
+        faults = [("step", n) for n in range(1, 4)]
+        faults += [("room", n) for n in range(0, 40_000, 7_000)]
+        for kind, amount in faults:
             output.write(place, {OLD!r})
             child = os.fork()
             if child == 0:

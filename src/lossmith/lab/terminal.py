@@ -17,7 +17,7 @@ _WORDS = {
     "≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "∞": "inf", "→": "->", "↦": "->", "√": "sqrt",
     "∂": "d", "∫": "int", "∈": "in", "●": "*", "•": "*", "′": "'", "″": "''", "‖": "||",
     "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "∇": "grad", "∑": "sum", "∧": "and",
-    "∨": "or",
+    "∨": "or", "µ": "u", "⁄": "/",
 }  # fmt: skip
 _HANDLER = "lossmith-readable"
 _USUAL = ("strict", "surrogateescape", "backslashreplace")  # of Python's own streams
