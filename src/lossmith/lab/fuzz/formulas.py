@@ -244,10 +244,11 @@ def _sides(case: Case, x: Real) -> tuple[list[Jet], list[Jet]]:
     room = Room()
     exact = _at(case, x, room)
     places = [x + step for step in _BESIDE] if room.edge or mp.isnan(exact.dd) else [x]
-    if not room.edge and not (1 / _SAFE[case.dtype] < room.least and room.most < _SAFE[case.dtype]):
-        return [], []
+    safe = _SAFE[case.dtype]
     rooms = [Room() for _ in places]
     jets = [_at(case, p, r) for p, r in zip(places, rooms, strict=True)]
+    if room.most > safe or (len(places) == 1 and room.least < 1 / safe):
+        return [], []
     if abs(exact.x - jets[0].x) > 1e-3 * (1 + abs(exact.x)):  # a jump
         return [], []
     source = random.Random(1)
