@@ -38,9 +38,8 @@ class PrimitiveBase(sp.Function):
         if not all(a.is_number for a in self.args):
             return None
         with mp.workprec(prec + 20):
-            value = DEFINITIONS[type(self).__name__](
-                *(mp.mpf(a.evalf(prec)._mpf_) for a in self.args)
-            )
+            numbers = (a._to_mpmath(prec + 20) for a in self.args)
+            value = DEFINITIONS[type(self).__name__](*numbers)
             return sp.Float._new(mp.mpf(value)._mpf_, prec)
 
     @property

@@ -10,7 +10,6 @@ from typing import Any
 import sympy as sp
 
 from lossmith.formula.admit import U
-from lossmith.formula.primitives import complement
 
 Expr = Any
 
@@ -61,8 +60,7 @@ def joined(product: Expr) -> Expr:
         twice |= (base in powers and not base.is_positive) or (base_is_side and exponent != 1)
         exponent = powers.get(base, sp.Integer(0)) + exponent
         powers[base] = exponent % 2 if base_is_side else exponent
-    # The powers of 1 - e^u have a rule of their own, see `calculus.polish`.
-    if not twice or any(isinstance(base, complement) for base in powers):
+    if not twice:
         return product
     return sp.Mul(coefficient, *(base**exponent for base, exponent in powers.items()))
 

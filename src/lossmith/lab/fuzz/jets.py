@@ -104,6 +104,8 @@ class Jet:
             return self.through(zero, mp.mpf(1) if n == 1 else zero, mp.mpf(2) if n == 2 else zero)
         if self.x < 0 and not mp.isint(n):
             raise ValueError("not real")
+        if self.x == 0 and n > 0:
+            return self.through(self.x, mp.nan, mp.nan)  # the limits are taken beside it
         power = self.x**n
         return self.through(power, n * power / self.x, n * (n - 1) * power / self.x**2)
 
@@ -111,6 +113,8 @@ class Jet:
         """x^y where y has derivatives too."""
         if not any([exponent.d, exponent.dd, *exponent.by]):
             return self.to(exponent.x)
+        if self.x == 0 and exponent.x > 0:
+            return self.through(self.x, mp.nan, mp.nan)
         if self.x <= 0:
             raise ValueError("not real")
         return exp(exponent * log(self))
