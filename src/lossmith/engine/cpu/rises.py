@@ -4,6 +4,8 @@ What follows the marker stands after vector32.py or vector64.py in every kernel,
 constants it is written.
 """
 
+import numpy as np
+
 from lossmith.engine.cpu.vector32 import (
     _EXP,
     _HALF,
@@ -20,7 +22,6 @@ from lossmith.engine.cpu.vector32 import (
     absolute,
     exp,
     expm1,
-    np,
     where,
 )  # fmt: skip
 
