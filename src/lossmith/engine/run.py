@@ -44,8 +44,8 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
         except NoCompilerError:
             pass
     dtype = reference.compute_dtype(call.prediction.dtype)
-    total, mass = summed(*_reference(call))
-    return total.to(dtype), mass.to(dtype)
+    sums = summed(*_reference(call))
+    return sums[0].to(dtype), sums[1].to(dtype)
 
 
 def _reference(call: Call) -> tuple[Tensor, Tensor | None]:

@@ -101,7 +101,12 @@ def _share_density(total: Expr) -> Expr:
             sp.factor(sum(c for powers, c in terms if powers in ((1, 0, 0), own)))
             for own in ((1, 1, 0), (1, 0, 1))
         )
-        return density * (a * sigmoid(x) + b * sigmoid(-x))
+        same = a * sigmoid(x) + b * sigmoid(-x)
+        if (a * b).is_nonnegative:
+            return density * same
+        # Of opposite signs they would cancel near 0, where tanh does not.
+        apart = sp.expand(a + b) * sigmoid(x) - b * tanh(x / 2)
+        return density * sp.Piecewise((same, a * b >= 0), (apart, True))
     return total
 
 
