@@ -12,7 +12,6 @@ from lossmith.engine.plan import Call
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _TARGETS = (*_DTYPES, torch.int64, torch.int32, torch.bool, torch.uint8)
 _MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
-_OPTIONAL = ("weight", "mask", "class_weight")
 _LEARNED = "a parameter is a tensor"
 _transform, _tracing = torch._C._functorch.peek_interpreter_stack, torch._C._get_tracing_state
 _dispatch_modes, _function_modes = (
@@ -42,14 +41,12 @@ def why_not_cpu(call: Call) -> str | None:
         return "torch.jit.trace records plain operations"
     if target.requires_grad:
         return "the target requires a gradient"
-    for name in _OPTIONAL:
-        option = getattr(call, name)
-        if option is None:
-            continue
-        if type(option) not in PLAIN:
-            return f"the {name} is a tensor subclass"
-        if option.requires_grad:
-            return f"the {name} requires a gradient"
+    if call.weight is not None and (why := _why_not(call.weight, "weight")):
+        return why
+    if call.mask is not None and (why := _why_not(call.mask, "mask")):
+        return why
+    if call.class_weight is not None and (why := _why_not(call.class_weight, "class weight")):
+        return why
     for p in call.parameters:
         if isinstance(p, Tensor):
             return f"{_LEARNED}: it may be learned or vary by element"
@@ -58,3 +55,9 @@ def why_not_cpu(call: Call) -> str | None:
     if call.loss.kind in _MULTICLASS_MARGIN and (not call.hard or call.label_smoothing):
         return f"the {call.loss.kind} kernel takes class indices without smoothing"
     return None
+
+
+def _why_not(option: Tensor, name: str) -> str | None:
+    if type(option) not in PLAIN:
+        return f"the {name} is a tensor subclass"
+    return f"the {name} requires a gradient" if option.requires_grad else None
