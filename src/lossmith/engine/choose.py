@@ -18,7 +18,6 @@ _PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
     (torch.float64, half) for half in _HALVES
 }
 _MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
-_OPTIONAL = ("weight", "mask", "class_weight")
 _LEARNED = "a parameter is a tensor"
 # Scales and parameters for which nothing inside a kernel leaves the numbers of its type without the
 # result: the least scale s, the largest s^power of ψ(r) = s^power·ψ₀(r/s), the largest parameter.
@@ -55,14 +54,12 @@ def why_not_cpu(call: Call) -> str | None:
         return "torch.jit.trace records plain operations"
     if target.requires_grad:
         return "the target requires a gradient"
-    for name in _OPTIONAL:
-        option = getattr(call, name)
-        if option is None:
-            continue
-        if type(option) not in PLAIN:
-            return f"the {name} is a tensor subclass"
-        if option.requires_grad:
-            return f"the {name} requires a gradient"
+    if call.weight is not None and (why := _why_not(call.weight, "weight")):
+        return why
+    if call.mask is not None and (why := _why_not(call.mask, "mask")):
+        return why
+    if call.class_weight is not None and (why := _why_not(call.class_weight, "class weight")):
+        return why
     for p in call.parameters:
         if isinstance(p, Tensor):
             return f"{_LEARNED}: it may be learned or vary by element"
@@ -87,3 +84,9 @@ def _out_of_reach(call: Call) -> str | None:
         if not -largest < p < largest:
             return f"a parameter of {p:g} leaves the range of the kernels' numbers"
     return None
+
+
+def _why_not(option: Tensor, name: str) -> str | None:
+    if type(option) not in PLAIN:
+        return f"the {name} is a tensor subclass"
+    return f"the {name} requires a gradient" if option.requires_grad else None

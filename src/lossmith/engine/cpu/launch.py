@@ -129,28 +129,26 @@ def _pointers(
         alive.append(values)
     pointers = [t.data_ptr() for t in alive]
     if 0 in pointers:
-        pointers = _filled(call, alive)
+        _not_freed(call, alive)
     return alive, pointers, gradient, values
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """The same numbers, in the order and with the signs in which a kernel reads them."""
+    """The same numbers in memory, in the order and with the signs in which a kernel reads them."""
+    if tensor._is_zerotensor():  # autograd makes them; a part of one has an address, and no memory
+        tensor = tensor.clone()
     return tensor.resolve_neg().contiguous()
 
 
-def _filled(call: Call, alive: list[Tensor]) -> list[int]:
-    """Pointers, some of which led nowhere: no numbers, zeros without memory, or memory let go."""
-    for k, tensor in enumerate(alive):
-        if tensor.data_ptr() or not tensor.numel():
-            continue
-        if not tensor._is_zerotensor():
+def _not_freed(call: Call, tensors: list[Tensor]) -> None:
+    """Only a tensor without numbers may lie nowhere."""
+    for tensor in tensors:
+        if tensor.numel() and not tensor.data_ptr():
             raise InputError(
                 f"{call.loss.name}: a tensor of shape {tuple(tensor.shape)} and {tensor.dtype} has "
                 "no memory: its storage was freed, as by untyped_storage().resize_(0). Compute the "
                 "loss, and its gradient, while its arguments are there."
             )
-        alive[k] = tensor.clone()
-    return [t.data_ptr() for t in alive]
 
 
 def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
