@@ -21,9 +21,9 @@ _MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
 _LEARNED = "a parameter is a tensor"
 # Scales and parameters for which nothing inside a kernel leaves the numbers of its type without the
 # result: the least scale s, the largest s^power of ψ(r) = s^power·ψ₀(r/s), the largest parameter.
-# Times a larger s^power the error of a subnormal (r/s)² would grow to a normal number.
-_SINGLE = (2.0**-60, 2.0**22, 2.0**100)
-_DOUBLE = (2.0**-500, 2.0**51, 2.0**900)
+# Below that, what is lost is ψ₀ itself where it is subnormal (docs/architecture.md, Limits).
+_SINGLE = (2.0**-60, 2.0**60, 2.0**100)
+_DOUBLE = (2.0**-500, 2.0**500, 2.0**900)
 _transform, _tracing = torch._C._functorch.peek_interpreter_stack, torch._C._get_tracing_state
 _dispatch_modes, _function_modes = (
     torch._C._len_torch_dispatch_stack,

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import mpmath as mp
@@ -157,6 +158,11 @@ def _target(case: Case, order: int) -> float:
 def _error(case: Case, order: int, got: float, truth: tuple[Any, ...], point: float) -> float:
     place = "float32" if order == 2 and case.dtype in _ROUNDING else _stored_in(case, order)
     info: Any = torch.finfo(DTYPES[place])
+    record = LEDGER[case.loss]
+    if case.engine == "kernel" and record.scale is not None:
+        # Kernels hold ψ in units of the scale, and promise nothing below the smallest number there.
+        unit = max(1.0, case.parameters[-1][1] ** (record.scale.power - order))
+        info = SimpleNamespace(max=info.max, tiny=min(info.tiny * unit, info.max))
     return error(got, truth[order], abs(truth[order]) + abs(mp.mpf(point) * truth[order + 1]), info)
 
 
