@@ -31,6 +31,7 @@ class Room:
     edge: bool = False  # a comparison was a tie, or nearly
     tie: bool = False  # exactly, whatever u is
     branch: bool = False  # one of branches, or of an |x| that only touches 0
+    jump: bool = False  # of a sign
 
     def round(self, x: Real) -> Real:
         if self.noise:
@@ -140,11 +141,13 @@ def sign(a: Jet) -> Jet:
 
 
 def quiet(function: Callable[..., Jet]) -> Callable[..., Jet]:
-    """A word of the library is one step: noise comes to its result, not inside."""
+    """A word of the library is one step: noise comes to what goes in and out, not inside."""
 
     def run(a: Jet, *rest: Jet) -> Jet:
         room, silent = a.room, Room()
         inner = [Jet(silent, j.x, j.d, j.dd, j.by) for j in (a, *rest)]
+        if room.noise:
+            inner[0].x = room.round(a.x)
         result = function(*inner)
         made = Jet(room, mp.mpf(0), mp.mpf(0), mp.mpf(0), a.by)
         return made._made(result.x, result.d, result.dd, result.by)

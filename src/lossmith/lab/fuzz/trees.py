@@ -190,6 +190,7 @@ def run(t: Tree, u: Jet, parameters: Sequence[Jet]) -> Jet:
         inner = [run(p, u, parameters) for p in parts[1:]]
         if parts[0] in ("abs", "sign", "abs_minus_log1p", "softsign"):
             inner[0].room.compare(inner[0].x, 0, branch=abs(inner[0].d) < 1e-9)
+            inner[0].room.jump |= parts[0] == "sign" and inner[0].x == 0
         return WORDS[parts[0]](*inner)
     if kind == "where":
         return run(parts[1] if _holds(parts[0], u, parameters) else parts[2], u, parameters)
