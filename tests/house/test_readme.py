@@ -1,6 +1,9 @@
 """The README tells the truth: what it types exists, and its code runs."""
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -104,3 +107,17 @@ def test_reading_finds_what_is_typed() -> None:
     assert typed("make", text) == {"test", "bench"}
     assert python_blocks(text) == ["import lossmith\nfrom lossmith import huber\n"]
     assert make_targets("a: b\nC := d\ne:=f\n$(G): h\ni-j:\n") == {"a", "i-j"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_make_keeps_caches_inside_unless_told_otherwise() -> None:
+    """Compiled kernels, and what matplotlib and torch's compiler keep, as the README says."""
+    names = ("LOSSMITH_CACHE_DIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")
+    show = ["make", "-s", f"--eval=show: ; @echo {' '.join(f'$${name}' for name in names)}", "show"]
+    bare = {name: value for name, value in os.environ.items() if name not in names}
+    for given in ({}, {"LOSSMITH_CACHE_DIR": "elsewhere"}):
+        said = subprocess.run(
+            show, cwd=ROOT, env=bare | given, capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert said[0] == given.get("LOSSMITH_CACHE_DIR", f"{ROOT}/.venv/cache/lossmith")
+        assert all(place.startswith(f"{ROOT}/.venv/") for place in said[1:])

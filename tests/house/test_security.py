@@ -210,7 +210,8 @@ def test_temporary_folders_go_with_their_block() -> None:
     [
         "import shutil\nshutil.rmtree(x)", "from shutil import rmtree", "os.remove(x)",
         "p.unlink()", "exec(text)", "eval(text)", "open(p, 'w')", "p.open('wb')",
-        "open(p, mode='r+')", "pickle.loads(b)", "torch.load(f)", "importlib.import_module(name)", "draft.replace(path)",
+        "open(p, mode='r+')", "pickle.loads(b)", "torch.load(f)", "draft.replace(path)",
+        "importlib.import_module(name)",
         "subprocess.run(['x'])", "from pickle import loads", "p.write_text('x')", "os.open(p, 0)",
     ],
 )  # fmt: skip

@@ -158,7 +158,7 @@ def words(folder: Path, name: str) -> list[str]:
 def test_compare_writes_over_nothing_that_is_read_or_of_another(
     tmp_path: Path, more: list[str]
 ) -> None:
-    table = "a,target\n" + "".join(f"{n},{n % 2}\n" for n in range(40))
+    table = "a,target\n" + "".join(f"{n * 7 % 13 / 3:.2f},{n % 2}\n" for n in range(40))
     (tmp_path / "t.csv").write_text(table)
     (tmp_path / "notes.csv").write_text("mine\n")
     (tmp_path / "folder").mkdir()
@@ -169,6 +169,7 @@ def test_compare_writes_over_nothing_that_is_read_or_of_another(
         placed += ["--output", str(tmp_path / "page.html")]
     result = CliRunner().invoke(main, [*words(tmp_path, "t.csv"), *placed, "--jobs", "1"])
     assert result.exit_code == 2, result.output
+    assert "write over" in result.stderr or "not made by Lossmith" in result.stderr
     assert {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

@@ -21,7 +21,8 @@ def make_room(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}") from None
+        why = f"cannot make the folder {path.parent}: {error.strerror}"
+        raise InputError(f"cannot write {path}: {why}") from None
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
