@@ -15,7 +15,7 @@ import lossmith
 from engine import cases
 
 DRAWN = settings(
-    derandomize=True, deadline=None, max_examples=80, database=None,
+    derandomize=True, deadline=None, max_examples=60, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 CLOSE = {"rtol": 1e-11, "atol": 1e-12}
@@ -72,26 +72,19 @@ def zeros(v):
     return torch._efficientzerotensor(v.shape, dtype=v.dtype)
 
 
-def inference(v):
-    with torch.inference_mode():
-        return v.clone()
-
-
+_ALL = (
+    torch.clone,
+    stepped,
+    behind,
+    turned,
+    expanded,
+    overlapping,
+    channels_last,
+    minus_bit,
+    zeros,
+)
 LAYOUTS = {
-    f.__name__: f
-    for f in (
-        torch.clone,
-        stepped,
-        behind,
-        turned,
-        expanded,
-        overlapping,
-        channels_last,
-        minus_bit,
-        zeros,
-        inference,
-    )
-} | {  # fmt: skip
+    **{f.__name__: f for f in _ALL},
     "as_subclass": lambda v: v.as_subclass(Labelled),
     "Parameter": lambda v: torch.nn.Parameter(v, requires_grad=False),
     "odd_bytes": lambda v: odd_bytes(v) if v.numel() else v,
@@ -111,8 +104,8 @@ def lay(v, *names):
 
 
 def leaf(v, name):
-    """A tensor that requires a gradient, of that layout; an inference tensor cannot."""
-    return lay(v, "clone" if name == "inference" else name).detach().requires_grad_()
+    """A tensor that requires a gradient, of that layout."""
+    return lay(v, name).detach().requires_grad_()
 
 
 def clean(t):
@@ -242,9 +235,9 @@ def freed(v):
     return v
 
 
-@pytest.mark.parametrize("place", ["prediction", "target", "mask", "upstream"])
+@pytest.mark.parametrize("place", ["prediction", "target", "upstream"])
 def test_memory_that_was_let_go_is_refused(place):
-    given_ = {"prediction": torch.ones(4), "target": torch.zeros(4), "mask": torch.ones(4) > 0}
+    given_ = {"prediction": torch.ones(4), "target": torch.zeros(4)}
     if place != "upstream":
         given_[place] = freed(given_[place])
         with pytest.raises(lossmith.InputError, match="its storage was freed"):
