@@ -44,7 +44,7 @@ class Call:
         return not self.target.is_floating_point()
 
 
-_FIXABLE = frozenset((-2.0, -1.0, 0.0, 1.0, 2.0, 3.0))
+FIXABLE = frozenset((-2.0, -1.0, 0.0, 1.0, 2.0, 3.0))
 
 
 def fix(call: Call) -> tuple[tuple[tuple[str, int], ...], tuple[float, ...]]:
@@ -57,7 +57,7 @@ def fix(call: Call) -> tuple[tuple[tuple[str, int], ...], tuple[float, ...]]:
     if not shape:
         return (), call.parameters
     fixed = tuple(
-        (p.name, int(v)) for p, v in zip(shape, call.parameters, strict=False) if v in _FIXABLE
+        (p.name, int(v)) for p, v in zip(shape, call.parameters, strict=False) if v in FIXABLE
     )
     if not fixed:
         return (), call.parameters

@@ -17,26 +17,28 @@ import torch
 from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
-from lossmith.engine.plan import Call
+from lossmith.engine.plan import FIXABLE, Call
 from lossmith.engine.pointwise import _beyond, partials, pointwise, register
 from lossmith.link import chain
 from lossmith.link.links import FORMULAS, through_margin
 
 Psi = Callable[[Tensor], Tensor]
+Fixed = tuple[tuple[str, int], ...]
 _CERTAIN = 1e4  # a margin at which every slope has died, small enough for every dtype
 _HARMLESS = 1.0  # what dropped elements are replaced with: every ψ is finite there (-1 for log p)
 
 
 @constant_to_tracers  # SymPy is not for them
-def registered(key: str, through: bool = False) -> str:
+def registered(key: str, through: bool = False, fixed: Fixed = ()) -> str:
     """Register ψ of a formula (or ψ through the margin) for `pointwise`, and return its name."""
     formula = FORMULAS[key]
-    name = key + (":margin" if through else "")
+    name = key + (":margin" if through else "") + "".join(f":{n}={v}" for n, v in fixed)
     if name not in _known:
         from lossmith.formula.calculus import base
 
-        expression = through_margin(formula) if through else base(formula)
-        register(name, expression, ("u", *(p.name for p in formula.shape)))
+        expression = through_margin(formula, fixed) if through else base(formula, fixed)
+        names = {n for n, _ in fixed}
+        register(name, expression, ("u", *(p.name for p in formula.shape if p.name not in names)))
         _known.add(name)
     return name
 
@@ -45,15 +47,29 @@ _known: set[str] = set()
 
 
 def _psi(call: Call, through: bool = False, label: Tensor | None = None) -> Psi:
-    operation = pointwise(registered(call.loss.key, through))
+    operation = pointwise(registered(call.loss.key, through, _fixed(call)))
     parameters = _by_class(call, label)
     return lambda u: operation.apply(u, *parameters)
 
 
+def _fixed(call: Call) -> Fixed:
+    """Small whole parameters are part of the expression, as in a kernel; tracers keep numbers."""
+    if torch.compiler.is_compiling():
+        return ()
+    return tuple(
+        (p.name, int(v))
+        for p, v in zip(call.loss.formula.shape, call.shape_parameters, strict=True)
+        if not isinstance(v, Tensor) and v in FIXABLE
+    )
+
+
 def _by_class(call: Call, label: Tensor | None) -> tuple[Any, ...]:
-    """Shape parameters, where one per class: of each row's class, or (None) along dimension 1."""
+    """Shape parameters that are not fixed; one per class: of each row's, or along dimension 1."""
+    fixed = {name for name, _ in _fixed(call)}
+    shape = call.loss.formula.shape
+    loose = [v for p, v in zip(shape, call.shape_parameters, strict=True) if p.name not in fixed]
     if not call.loss.classes:
-        return call.shape_parameters
+        return tuple(loose)
     along = (1, -1) + (1,) * (call.prediction.dim() - 2)
     return tuple(
         p
@@ -61,7 +77,7 @@ def _by_class(call: Call, label: Tensor | None) -> tuple[Any, ...]:
         else p.view(along)
         if label is None
         else p[label]
-        for p in call.shape_parameters
+        for p in loose
     )
 
 
@@ -316,7 +332,8 @@ def softmax_derivatives(call: Call) -> tuple[Tensor, Tensor]:
     def derivative(key: str, u: Tensor, order: int, label: Tensor | None = None) -> Tensor:
         return partials(key, order)(u, *_by_class(call, label))[0]
 
-    key, through = registered(call.loss.key), registered(call.loss.key, through=True)
+    fixed = _fixed(call)
+    key, through = (registered(call.loss.key, by_margin, fixed) for by_margin in (False, True))
     slope, curvature = (rest * derivative(key, log_p, order) for order in (1, 2))
     gradient = chain.softmax_gradient(slope, u.exp())
     hessian = chain.softmax_hessian_diagonal(slope, curvature, u.exp())
