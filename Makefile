@@ -14,7 +14,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help compare claims bench accuracy test clean
+.PHONY: help compare claims bench accuracy test dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ test: $(DEV) ## lint, format, types and tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+
+dist: | $(BIN)/python ## build sdist and wheel, check both, try the wheel in a new environment
+	$(BIN)/python tools/distribution.py
 
 clean: ## remove .venv, caches and build output
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
