@@ -35,7 +35,7 @@ test: $(DEV) ## lint, format, types and tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 dist: | $(BIN)/python ## build sdist and wheel, check both, try the wheel in a new environment
 	$(BIN)/python tools/distribution.py

@@ -3,15 +3,14 @@
 import pytest
 import torch
 
+from patience import HANG
 from risk import objective_rank as rank
 from risk.processes import run_ranks
-
-LIMIT = 45  # seconds, starting Python and torch on a busy machine included
 
 
 @pytest.mark.slow
 def test_gradients_under_ddp_are_those_of_the_joined_batch(tmp_path):
-    results = run_ranks(rank.run, 2, tmp_path, LIMIT)
+    results = run_ranks(rank.run, 2, tmp_path, HANG)
     single = rank.Both()
     single.objective(**single(rank.joined())).backward()
     for found, said in results:

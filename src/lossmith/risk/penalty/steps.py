@@ -75,7 +75,7 @@ class Steps:
         lr, state = float(group["lr"]), self.optimizer.state[parameter]
         if isinstance(self.optimizer, optim.SGD):
             return lr * self._momentum(group, parameter)
-        if isinstance(self.optimizer, optim.Adam):  # and AdamW, which is one
+        if isinstance(self.optimizer, (optim.Adam, optim.AdamW)):  # torch 2.6 does not derive them
             second = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
             correction = math.sqrt(1 - group["betas"][1] ** float(state["step"]))
             return lr / (second.sqrt() / correction + group["eps"])
