@@ -20,7 +20,7 @@ export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache/inductor
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help compare claims bench accuracy test clean
+.PHONY: help compare claims bench accuracy test dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,7 +41,10 @@ test: $(DEV) ## lint, format, types and tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
+
+dist: | $(BIN)/python ## build sdist and wheel, check both, try the wheel in a new environment
+	$(BIN)/python tools/distribution.py
 
 clean: ## remove .venv, caches and build output
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from house.tree import ROOT
+from patience import HANG
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 LINES = 60
-LIMIT = 100  # seconds on a busy machine; alone each takes a tenth
 NUMBER = r"(\d[\d.]*(?:e[-+]\d+)?)"
 WRITES = {"compare_losses.py": "compare.html", "own_loss.py": "own_loss.png"}
 
@@ -67,7 +67,7 @@ def test_an_example_keeps_its_promise(path: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": where, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=LIMIT, check=False,
+        capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

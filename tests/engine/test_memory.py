@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 import lossmith
 from lossmith.engine.cpu import memory
+from patience import HANG
 
 SHAPE = (3000, 1000)
 SIZE = 3000 * 1000 * 4
@@ -73,7 +74,7 @@ def test_a_person_can_forbid_it():
         run = subprocess.run(
             [sys.executable, "-c", code],
             env=os.environ | {memory.ENVIRONMENT: given},
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=HANG,
         )  # fmt: skip
         assert run.stdout.strip() == waiting, run.stderr
 

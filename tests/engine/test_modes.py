@@ -188,7 +188,6 @@ def test_torch_compile_with_options(options):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("fresh_dynamo")
 @pytest.mark.parametrize("name", ["huber", "binary_focal", "cross_entropy"])
 def test_torch_compile_down_to_machine_code(name):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 import lossmith
 from engine import cases
+from patience import HANG
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,7 +98,7 @@ def test_eight_threads_calling_different_losses_at_once(threads):
     assert failures == []
 
 
-def script(text, cache, timeout=110, **environment):
+def script(text, cache, timeout=HANG, **environment):
     """Run Python in a process of its own; returns what it printed."""
     env = {
         **os.environ, "LOSSMITH_CACHE_DIR": str(cache), "PYTHONWARNINGS": "always",
@@ -278,7 +279,7 @@ def test_several_processes_at_once_on_an_empty_cache(tmp_path):
         subprocess.Popen([sys.executable, "-W", "error::UserWarning", "-c", CALL], env=env)
         for _ in range(3)
     ]
-    assert [p.wait(timeout=110) for p in running] == [0, 0, 0]
+    assert [p.wait(timeout=HANG) for p in running] == [0, 0, 0]
     assert left_behind(tmp_path) == []
     check(tmp_path, warned=False)
 

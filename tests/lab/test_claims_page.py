@@ -13,7 +13,7 @@ from lab.markup import Page
 from lossmith.lab.claims import ledger
 from lossmith.lab.cli import main
 
-pytestmark = pytest.mark.timeout(600)  # the first test waits for all fifteen experiments
+pytestmark = pytest.mark.slow  # the first test waits for all fifteen experiments
 
 # What the articles draw, and so must the page.
 FIGURES = (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.compare_tools import SMALL, call, numbers, repeatable
 from lossmith.lab.compare import store
+from patience import HANG
 
 # A shell that starts the tests in the background has the interrupt ignored; here it is not.
 RUN = """
@@ -38,7 +39,7 @@ def start(*words: str, group: bool = False) -> subprocess.Popen[str]:
 
 def until_a_trial_is_there(folder: Path, process: subprocess.Popen[str]) -> Path:
     trials = folder / "page.trials" / "trials"
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + HANG
     while not list(trials.glob("*.json")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no trial was finished"
@@ -115,7 +116,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_a_whole_folder(tmp_path
     process = start(*words, *place, "--jobs", "1", group=True)
     trials = until_a_trial_is_there(tmp_path, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    said, complained = process.communicate(timeout=60)
+    said, complained = process.communicate(timeout=HANG)
     assert process.returncode == 130, complained
     assert said == ""
     assert complained.splitlines()[-1] == "lossmith: stopped"

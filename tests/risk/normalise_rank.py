@@ -9,6 +9,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import lossmith
+from patience import HANG
 from risk import normalise_cases as nc
 from risk.processes import joined_group
 
@@ -137,7 +138,7 @@ def refused(group):
 
 def run(rank, meeting, results):
     """All groups of 1, 2 and 3 ranks in one start; the first rank of a group tells its results."""
-    with joined_group(rank, 3, meeting, 60):
+    with joined_group(rank, 3, meeting, HANG):
         groups = {world: distributed.new_group(range(world)) for world in (1, 2, 3)}
         found = {}
         for world, group in groups.items():

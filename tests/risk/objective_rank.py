@@ -4,6 +4,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 import lossmith
+from patience import HANG
 from risk.objectives import Net, batch, everything
 from risk.processes import joined_group
 
@@ -81,7 +82,7 @@ def unused(x, target):
 
 def run(rank, meeting, results):
     """The gradients after one step, written where the test will look for them."""
-    with joined_group(rank, 2, meeting, 20):
+    with joined_group(rank, 2, meeting, HANG):
         both = Both()
         model = DistributedDataParallel(both)
         rows = [n for sizes in SIZES for n in sizes]

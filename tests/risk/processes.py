@@ -4,6 +4,7 @@ import multiprocessing
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.connection import wait
 
 import torch
 from torch import distributed
@@ -21,8 +22,15 @@ def run_ranks(run, world, folder, limit, *arguments):
     try:
         for process in processes:
             process.start()
-        for process in processes:
-            process.join(max(0.0, deadline - time.monotonic()))
+        # The others wait for a rank that failed, so the first failure ends them all.
+        running, failed = {process.sentinel: process for process in processes}, False
+        while running and not failed:
+            ended = wait(running, timeout=max(0.0, deadline - time.monotonic()))
+            for sentinel in ended:
+                process = running.pop(sentinel)
+                process.join()
+                failed = failed or process.exitcode != 0
+            failed = failed or not ended
         codes = [process.exitcode for process in processes]
     finally:
         for process in processes:

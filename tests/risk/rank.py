@@ -4,6 +4,7 @@ import torch
 from torch import distributed
 
 import lossmith
+from patience import HANG
 from risk.processes import joined_group
 
 CLASSES, DIM = 6, 3
@@ -32,7 +33,7 @@ def made(**options):
 
 def run(rank, world, meeting, results):
     """The centres after each step, written where the test will look for them."""
-    with joined_group(rank, world, meeting, 20):
+    with joined_group(rank, world, meeting, HANG):
         pair = distributed.new_group([0, 1])
         center, apart = made(), made()
         # A group of its own: the first two ranks, while a third stays by itself.

@@ -6,6 +6,7 @@ import torch
 from torch import distributed
 
 import lossmith
+from patience import HANG
 from risk.processes import joined_group
 
 NAMES = ("cross_entropy", "focal", "generalized_cross_entropy", "poly1")
@@ -354,7 +355,7 @@ def modules(world, rank):
 
 def run(rank, world, meeting, results):
     """Everything in one process group, written where the test will look for it."""
-    with joined_group(rank, world, meeting, 60):
+    with joined_group(rank, world, meeting, HANG):
         torch.save(
             {
                 "cases": [_split_outcome(given, rank) for given in cases(world)],

@@ -3,16 +3,15 @@
 import pytest
 import torch
 
+from patience import HANG
 from risk import rank
 from risk.processes import run_ranks
-
-LIMIT = 30  # seconds, starting Python and torch on a busy machine included
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [2, 3])
 def test_centres_are_those_of_one_process_on_the_joined_batch(world, tmp_path):
-    results = run_ranks(rank.run, world, tmp_path, LIMIT, world)
+    results = run_ranks(rank.run, world, tmp_path, HANG, world)
     single, start = rank.made(), rank.made().centers
     for step in range(len(rank.SIZES[world])):
         single(*rank.joined(step, world))

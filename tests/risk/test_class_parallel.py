@@ -8,12 +8,11 @@ import torch.nn.functional as F
 
 import lossmith
 from engine.cases import on_reference
+from patience import HANG
 from risk import split_rank
 from risk.processes import run_ranks
 
-LIMIT = 100  # seconds, starting Python and torch on a busy machine included
 WORLDS = [2, 3]
-pytestmark = pytest.mark.timeout(150)
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 1e-5}
 
 
@@ -21,7 +20,7 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 1e-5}
 def ranks(request, tmp_path_factory):
     """The results of all ranks, each world started once."""
     world, folder = request.param, tmp_path_factory.mktemp("ranks")
-    return run_ranks(split_rank.run, world, folder, LIMIT, world)
+    return run_ranks(split_rank.run, world, folder, HANG, world)
 
 
 def plain(name):

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from patience import HANG
 from risk import normalise_cases as nc
 from risk import normalise_rank
 from risk.processes import run_ranks
 
-LIMIT = 400  # seconds, starting Python and torch on a busy machine included
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(LIMIT + 200)]  # alone, they need a tenth
+pytestmark = pytest.mark.slow
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
@@ -56,7 +56,7 @@ def truths():
 @pytest.fixture(scope="module")
 def results(truths, tmp_path_factory):
     """Run the ranks to their end, or end them; the rows of FSDP2's gradients put together."""
-    ranks = run_ranks(normalise_rank.run, 3, tmp_path_factory.mktemp("ranks"), LIMIT)
+    ranks = run_ranks(normalise_rank.run, 3, tmp_path_factory.mktemp("ranks"), HANG)
     for key in (key for key in ranks[0] if "FSDP2" in key):
         inside = [rank[key] for rank in ranks[: key[0]]]
         for road in inside[0]:

@@ -5,15 +5,14 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 import lossmith
+from patience import HANG
 from risk import objective_rank as rank
 from risk.processes import joined_group, run_ranks
-
-LIMIT = 120  # seconds, starting Python and torch on a busy machine included
 
 
 @pytest.mark.slow
 def test_gradients_under_ddp_are_those_of_the_joined_batch(tmp_path):
-    results = run_ranks(rank.run, 2, tmp_path, LIMIT)
+    results = run_ranks(rank.run, 2, tmp_path, HANG)
     single = rank.Both()
     single.objective(**single(rank.joined())).backward()
     spare, rows = rank.Spare(), rank.batch(8)

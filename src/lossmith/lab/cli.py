@@ -167,7 +167,3 @@ def main() -> None:
 
     Each command has its own help, with examples: lossmith COMMAND --help.
     """
-
-
-if __name__ == "__main__":
-    main()

@@ -34,6 +34,8 @@ _TRANSFORMED = (
     'use update="gradient".'
 )
 _HALVES = (torch.float16, torch.bfloat16)
+# torch 2.6 cannot tell an export from a compilation; what exports also compiles.
+_exporting: Any = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 _NOTHING = -0.0  # x + (-0.0) is x to the last bit for every x, which +0.0 does not do for -0.0
 
 
@@ -237,7 +239,7 @@ class CenterLoss(Summand, nn.Module):
             away.mul_(amount.unsqueeze(1))
         rows, several = index.numel(), self._group.several()
         # An exported program has no branch on the size of its batch.
-        if several or torch.compiler.is_exporting() or self.num_classes <= rows:
+        if several or _exporting() or self.num_classes <= rows:
             sums, mass = _sums(away, amount, index, self.num_classes)
             if several:
                 self._group.add(sums)

@@ -148,7 +148,7 @@ def _size(optimizer: optim.Optimizer, group: dict[str, Any], parameter: Tensor) 
     lr, state = float(group["lr"]), optimizer.state[parameter]
     if isinstance(optimizer, optim.SGD):
         return lr
-    if isinstance(optimizer, optim.Adam):  # and AdamW, which is one
+    if isinstance(optimizer, (optim.Adam, optim.AdamW)):  # torch 2.6 does not derive them
         second = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
         correction = math.sqrt(1 - float(group["betas"][1]) ** float(state["step"]))
         return lr / (second.sqrt() / correction + group["eps"])
