@@ -99,6 +99,26 @@ def test_curvature_at_zero_is_the_one_that_the_properties_state() -> None:
     assert properties.of(loss.formula).differentiable == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "bend"),
+    [
+        ("w.gauss_moment(abs(u), 2)", 2.0),
+        ("w.tanh(abs(u))**2 + abs(u)**3", 2.0),
+        ("w.log1p(abs(u)) * abs(u)", 2.0),
+        ("w.softplus(abs(u)) * (1 + w.exp(-abs(u))) - abs(u)**2 / 4", None),
+    ],
+)
+def test_the_sign_at_zero_hides_no_curvature(text: str, bend: float | None) -> None:
+    """Two signs of a product make 1, also where one of them stands inside a sum."""
+    loss = written(f"def own(u): return {text}")
+    near, zero = (torch.full((1,), x, dtype=torch.float64) for x in (1e-9, 0.0))
+    beside = lossmith.derivatives(loss, near, zero).hessian.item()
+    found = lossmith.derivatives(loss, zero, zero).hessian.item()
+    assert found == pytest.approx(beside, abs=1e-6)
+    if bend is not None:
+        assert found == pytest.approx(bend, abs=1e-12)
+
+
 def huber(u: Tensor) -> Tensor:
     return torch.where(u.abs() <= 1, u**2 / 2, u.abs() - 0.5)
 

@@ -20,6 +20,7 @@ from lossmith.engine.plan import Call, Reduction
 from lossmith.engine.reduction import reduced, summed
 
 _HALVES = (torch.float16, torch.bfloat16)
+_LARGEST = torch.finfo(torch.float32).max
 
 
 def reduce(call: Call, reduction: Reduction) -> Tensor:
@@ -69,7 +70,10 @@ def _share(mean: bool, mass: float) -> float:
 
 
 def _scalar(call: Call, value: float) -> Tensor:
-    return torch.scalar_tensor(value, dtype=reference.compute_dtype(call.prediction.dtype))
+    dtype = reference.compute_dtype(call.prediction.dtype)
+    if -_LARGEST < value < _LARGEST:
+        return torch.scalar_tensor(value, dtype=dtype)
+    return torch.scalar_tensor(value, dtype=torch.float64).to(dtype)  # where it may be infinite
 
 
 def _slope_scale(call: Call) -> float:

@@ -50,6 +50,10 @@ def differentiate(expression: Expr, variable: Expr) -> Expr:
 
 def joined(product: Expr) -> Expr:
     """Each base once: SymPy leaves x^k / x alone. And sign² as 1, so that |x|^a bends at 0 too."""
+    met = _met(product)
+    if not met.is_Mul:
+        return met
+    product = met
     coefficient, rest = product.as_coeff_Mul()
     powers: dict[Expr, Expr] = {}
     twice = False
@@ -63,6 +67,22 @@ def joined(product: Expr) -> Expr:
     if not twice:
         return product
     return sp.Mul(coefficient, *(base**exponent for base, exponent in powers.items()))
+
+
+def _met(product: Expr) -> Expr:
+    """sign·(a + b·sign) as a·sign + b: at 0, where sign is 0, b is still there."""
+    factors = sp.Mul.make_args(product)
+    for side in (f for f in factors if isinstance(f, sp.sign)):
+        for total in (f for f in factors if f.is_Add):
+            terms = [sp.Mul.make_args(term) for term in total.args]
+            if any(side in term for term in terms):
+                turned = [
+                    sp.Mul(*(f for f in term if f != side)) if side in term else sp.Mul(side, *term)
+                    for term in terms
+                ]
+                others = (f for f in factors if f not in (side, total))
+                return _met(sp.Mul(sp.Add(*turned), *others))
+    return product
 
 
 def settled(product: Expr) -> Expr:
