@@ -110,5 +110,29 @@ def settled(product: Expr) -> Expr:
     return sp.Piecewise((sp.Integer(0), sp.Or(*when)), (product, True), evaluate=False)
 
 
+def touching(product: Expr) -> Expr:
+    """0 where b^(a - 1)·b' has a base that touches 0 and so has no slope there.
+
+    Only where b' stands in the product, whose power was differentiated then: a quotient that a
+    person wrote has a limit of its own.
+    """
+    powers = dict(factor.as_base_exp() for factor in sp.Mul.make_args(product))
+    when = []
+    for base, exponent in powers.items():
+        endless = exponent.free_symbols or exponent.is_negative
+        if not endless or exponent.is_Integer or base.is_positive or isinstance(base, sp.Abs):
+            continue
+        slope = differentiate(base, U).as_coeff_Mul()[1]
+        needed = dict(factor.as_base_exp() for factor in sp.Mul.make_args(slope))
+        if slope.is_zero is None and all(
+            b.is_positive or (powers.get(b, sp.Integer(0)) - e).is_nonnegative
+            for b, e in needed.items()
+        ):
+            when.append(sp.And(_zero(base), _zero(slope)))
+    if not when:
+        return product
+    return sp.Piecewise((sp.Integer(0), sp.Or(*when)), (product, True), evaluate=False)
+
+
 def _zero(e: Expr) -> Expr:
     return sp.Eq(e, 0, evaluate=False)
