@@ -20,6 +20,7 @@ CAUGHT = (
     "0.5*(minimum(abs(u), 7.5)/(1 + minimum(abs(u), 7.5)))",  # a jump of the size of a rounding
     "where(abs(u) < 1.1, u**2/(1.3 + u**2), 1.1**2/(1.3 + 1.1**2))",
     "maximum((u + 2)**4, 0.5)",  # no cut at all: its roots are not rational, and SymPy not sure
+    "minimum((u + 7.5)**4, 3)",  # symmetric: no point that was tried lay in the dip
     "where(u < 0.3, 0, 1)",  # redescending, as defined: no slope far out, and not constant
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import lru_cache
 from typing import Any
@@ -99,9 +100,11 @@ def _symmetric(
     if formula.family == "probability":
         return None
     run = function(polish(concrete(formula, values)), ("u",))
-    places = {abs(e) for p in parts for e in p.ends if math.isfinite(e)} - {0.0}
-    points = [t * 1.1 for t in (0.001, 0.09, 0.37, 1.0, 2.3, 17.0, 400.0)]
-    points += [t * e for e in places for t in (0.6, 1.0, 1.7)]
+    places = sorted({abs(e) for p in parts for e in p.ends if math.isfinite(e)} | {0.0})
+    points = [places[-1] + t * 1.1 for t in (0.001, 0.09, 0.37, 1.0, 2.3, 17.0, 400.0)]
+    # Between two cuts, of either sign, both sides are analytic: equal at a few points, or not.
+    gaps = itertools.pairwise(places)
+    points += places[1:] + [a + t * (b - a) for a, b in gaps for t in (0.003, 0.21, 0.5, 0.83)]
     pairs = ((run(mp.mpf(u)), run(-mp.mpf(u))) for u in points)
     return all(abs(a - b) <= mp.mpf(10) ** -25 * (1 + abs(a)) for a, b in pairs)
 
