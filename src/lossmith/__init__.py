@@ -24,10 +24,9 @@ def __getattr__(name: str) -> Any:
         else:
             value = getattr(public, name)
     except AttributeError:
-        import difflib
+        from lossmith.face.elsewhere import answer
 
-        near = difflib.get_close_matches(name, public.__all__, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = answer(name, public.__all__)
         raise AttributeError(f"module 'lossmith' has no attribute {name!r}{hint}") from None
     globals()[name] = value
     return value

@@ -27,10 +27,7 @@ def tensors(name: str, prediction: Any, target: Any) -> None:
     if not (isinstance(prediction, Tensor) and isinstance(target, Tensor)):
         wrong = ("prediction", prediction)
         argument, value = ("target", target) if isinstance(prediction, Tensor) else wrong
-        raise DtypeError(
-            f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
-            "Use torch.as_tensor(...)."
-        )
+        settings.no_tensor(name, argument, value)
     if prediction.layout is not _PLAIN or target.layout is not _PLAIN:
         settings.dense(name, "prediction", prediction)
         settings.dense(name, "target", target)
@@ -135,7 +132,7 @@ def no_gradient(name: str, target: Tensor) -> None:
 def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor) -> None:
     """`weight` or `mask`: one number for each loss, or a size of 1 where it repeats."""
     if not isinstance(value, Tensor):
-        raise DtypeError(f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}.")
+        settings.no_tensor(name, argument, value)
     if argument == "mask" and value.dtype != torch.bool:
         raise DtypeError(
             f"{name}: mask has dtype {value.dtype}; True keeps an element, so it must be boolean. "

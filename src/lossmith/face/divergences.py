@@ -104,10 +104,7 @@ def _direction(name: str, value: Any) -> Any:
 
 def _check_tensor(name: str, argument: str, value: Any) -> None:
     if not isinstance(value, Tensor):
-        raise DtypeError(
-            f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. "
-            "Use torch.as_tensor(...)."
-        )
+        settings.no_tensor(name, argument, value)
     settings.dense(name, argument, value)
     if value.dtype not in settings.FLOATS:
         hint = ""

@@ -102,10 +102,8 @@ def _shapes(
     given |= {} if bias is None else {"bias": bias}
     for name, value in given.items():
         if not isinstance(value, Tensor):
-            raise DtypeError(
-                f"{_NAME}: {name} must be a torch.Tensor, got {type(value).__name__}. "
-                "The order is linear_loss(features, weight, target, bias)."
-            )
+            order = " The order is linear_loss(features, weight, target, bias)."
+            settings_of.no_tensor(_NAME, name, value, order)
         settings_of.dense(_NAME, name, value)
         if name != "target" and value.dtype not in settings_of.FLOATS:
             raise DtypeError(

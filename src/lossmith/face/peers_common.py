@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lossmith.engine.looking import readable
 from lossmith.errors import LabelError, ShapeError
-from lossmith.face import checks
+from lossmith.face import checks, settings
 
 
 def plain_reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
@@ -30,6 +30,8 @@ def same(name: str, prediction: Tensor, target: Tensor) -> None:
 
 def never_larger(name: str, argument: str, value: Tensor, losses: Tensor) -> Tensor:
     """`value` where it repeats along the losses by torch's rule; (N, 1) for (N,) would give N²."""
+    if not isinstance(value, Tensor):
+        settings.no_tensor(name, argument, value)
     checks.device(name, argument, value, losses)
     shape, whole = tuple(value.shape), tuple(losses.shape)
     ends = whole[len(whole) - len(shape) :]

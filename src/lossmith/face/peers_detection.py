@@ -113,7 +113,7 @@ def mmdet_sigmoid_focal_loss(
     target = target.to(pred.dtype)
     loss = linear_mix_focal(pred, target, gamma)
     loss = loss * (alpha * target + (1 - alpha) * (1 - target))
-    if weight is not None and weight.shape != loss.shape:
+    if isinstance(weight, Tensor) and weight.shape != loss.shape:
         rows, columns = (*loss.shape, 0, 0)[:2]
         if loss.dim() != 2 or weight.shape not in ((rows,), (rows, 1), (rows * columns,)):
             raise ShapeError(
@@ -153,10 +153,12 @@ def mmdet_smooth_l1_loss(
     Differs from lossmith.smooth_l1 in the denominator only: ours is the sum of the weights. (The
     Huber loss is beta times this.)
     """
+    name = "mmdet_smooth_l1_loss"
+    checks.tensors(name, pred, target)
     if target.numel() == 0:
         return pred.sum() * 0
     loss = FUNCTIONS["smooth_l1"](pred, target, beta, reduction="none")
-    return _mmdet_reduce("mmdet_smooth_l1_loss", loss, weight, reduction, avg_factor)
+    return _mmdet_reduce(name, loss, weight, reduction, avg_factor)
 
 
 def mmdet_cross_entropy(

@@ -301,8 +301,9 @@ def smp_focal_loss(
 def _smp_fits(
     mode: str, x: Tensor, label: Tensor, ignore_index: int | None, class_weights: object
 ) -> None:
-    name, shape = "smp_focal_loss", tuple(x.shape)
+    name = "smp_focal_loss"
     checks.tensors(name, x, label)
+    shape = tuple(x.shape)
     if mode == "binary":
         if class_weights is not None:
             raise UnsupportedError(

@@ -7,7 +7,7 @@ NumPy's numbers are numbers; True and False are none, for they are nearly always
 from __future__ import annotations
 
 import numbers
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -40,6 +40,14 @@ def shown(value: Any) -> str:
         return f"a tensor of {value.dtype}"
     text = repr(value)
     return f"{type(value).__name__}" if len(text) > 60 or "\n" in text else text
+
+
+def no_tensor(name: str, argument: str, value: Any, also: str = "") -> NoReturn:
+    """A list, a NumPy array or anything else where a tensor has to be."""
+    raise DtypeError(
+        f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. Use "
+        f"torch.as_tensor({argument}).{also}"
+    )
 
 
 def dense(name: str, argument: str, value: Tensor) -> None:
@@ -157,7 +165,7 @@ def one_per_class(name: str, argument: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.dtype not in FLOATS:
         got = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise DtypeError(
-            f"{name}: {argument} must be a floating tensor, got {got}. Use torch.tensor([...]) "
+            f"{name}: {argument} must be a floating tensor, got {got}. Use torch.as_tensor([...]) "
             "with one float for each class."
         )
     dense(name, argument, value)

@@ -69,6 +69,7 @@ def tidy(expression: Expr) -> Expr:
     return expression
 
 
+@lru_cache(maxsize=4096)
 def polish(expression: Expr) -> Expr:
     """The last rewriting before a program is written; its result is not differentiated again.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -11,6 +12,7 @@ import mpmath as mp
 import sympy as sp
 
 Expr = Any
+SAFE = 25  # digits that a sum must keep
 
 
 def _complement(u: Any) -> Any:
@@ -92,6 +94,41 @@ def function(expression: Expr, arguments: tuple[str, ...]) -> Callable[..., Any]
     symbols = [by_name.get(n, sp.Symbol(f"p_{n}")) for n in arguments]
     compiled = sp.lambdify(symbols, expression.xreplace(own), modules=[DEFINITIONS, "mpmath"])
     return lambda *values: mp.mpf(compiled(*values))
+
+
+def certain(expression: Expr, u: Any, most: int) -> Any:
+    """The expression of u with ever more digits, until no sum inside has cancelled them away.
+
+    `most`: where to stop; a sum that is still nothing but rounding is 0 as far as can be seen.
+    """
+    run, parts = _sums(expression)
+    digits = mp.mp.dps
+    while True:
+        with mp.workdps(digits):
+            value, *terms = run(u)
+            lost = max((_lost(terms[a:b]) for a, b in parts), default=0)
+            if lost + SAFE <= digits or digits >= most:
+                return mp.mpf(value)
+        digits = min(most, 2 * digits)
+
+
+@lru_cache(maxsize=4096)
+def _sums(expression: Expr) -> tuple[Callable[..., Any], list[tuple[int, int]]]:
+    """The expression and the terms of each sum in it, in one function; where each sum's lie."""
+    sums = [s for s in expression.atoms(sp.Add) if s.free_symbols]
+    ends = list(itertools.accumulate((len(s.args) for s in sums), initial=0))
+    terms = [term for s in sums for term in s.args]
+    u = sp.Symbol("p_u", real=True)
+    both = [e.xreplace({s: u for s in e.free_symbols}) for e in (expression, *terms)]
+    return sp.lambdify(u, both, [DEFINITIONS, "mpmath"], cse=True), list(itertools.pairwise(ends))
+
+
+def _lost(terms: list[Any]) -> float:
+    """How many digits cancel in a sum; all of them if nothing is left of terms that are not 0."""
+    largest, total = max(map(abs, terms)), abs(mp.fsum(terms))
+    if not largest or not mp.isfinite(largest):
+        return 0
+    return float(mp.log10(largest / total)) if total else math.inf
 
 
 def evaluate(expression: Expr, u: float, parameters: Mapping[str, float], digits: int = 60) -> Any:

@@ -13,9 +13,11 @@ import sympy as sp
 
 from lossmith.formula.calculus import U, derivative, polish
 from lossmith.formula.exact import function
-from lossmith.formula.pieces import DIGITS, Piece, bound, concrete, pieces, real
+from lossmith.formula.pieces import DIGITS, Piece, bound, concrete, exactly, pieces, real
 from lossmith.formula.record import Formula
 
+NEAR, NEAR_ROUNDED = mp.mpf(10) ** -20, mp.mpf(10) ** -13  # how far apart two sides may be
+_WHOLE = 15  # digits that tell a rounded float from a decimal
 HIGHEST = 8  # derivatives that agree so far are taken to agree for ever
 Pair = tuple[float, float]
 
@@ -90,13 +92,14 @@ def _plain(x: Any) -> float:
 
 def _order(left: Piece, right: Piece, value: Any) -> float:
     """How many derivatives are continuous between two pieces, -1 if not even the value."""
-    if not _same(value, left.limit(0, right=True)):
+    near = NEAR_ROUNDED if _rounded(left, right) else NEAR
+    if not _same(value, left.limit(0, right=True), near):
         return -1
     if left.expression == right.expression and _regular(left):
         return math.inf
     for order in range(HIGHEST + 1):
         a, b = left.limit(order, right=True), right.limit(order, right=False)
-        if not _same(a, b):
+        if not _same(a, b, near):
             return order - 1
         if left.derivative(order) == right.derivative(order):
             return math.inf
@@ -108,10 +111,24 @@ def _regular(piece: Piece) -> bool:
     return all(mp.isfinite(piece.limit(order, right=True)) for order in range(3))
 
 
-def _same(a: Any, b: Any) -> bool:
+def _rounded(left: Piece, right: Piece) -> bool:
+    """Whether a float that was rounded stands in the pieces or at their cut.
+
+    Two pieces that meet on paper then only nearly do: 7.5/8.5 is not 0.8823529411764706.
+    """
+    numbers = left.expression.atoms(sp.Number) | right.expression.atoms(sp.Number) | {left.high}
+    return any(
+        len(repr(float(n)).partition("e")[0].replace(".", "").strip("-0")) >= _WHOLE
+        and (n.is_Float or exactly(float(n)) == n)
+        for n in numbers
+        if n.is_finite
+    )
+
+
+def _same(a: Any, b: Any, near: Any) -> bool:
     if not (mp.isfinite(a) and mp.isfinite(b)):
         return False
-    return bool(abs(a - b) <= mp.mpf(10) ** -20 * (1 + abs(a) + abs(b)))
+    return bool(abs(a - b) <= near * (1 + abs(a) + abs(b)))
 
 
 def smoothness(formula: Formula, values: tuple[float, ...]) -> float:

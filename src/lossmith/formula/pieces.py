@@ -17,13 +17,14 @@ import numpy as np
 import sympy as sp
 
 from lossmith.formula.calculus import U, base, derivative, polish, symbols, tidy
-from lossmith.formula.exact import function
+from lossmith.formula.exact import certain, function
 from lossmith.formula.primitives import abs_minus_log1p, softsign
 from lossmith.formula.record import Formula
 
 Expr = Any
 Real = Any  # an mpmath number
 DIGITS = 40
+MOST = 4000  # further digits that a limit may ask for
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,17 @@ def _limit(piece: Piece, order: int, right: bool) -> Real:
                     u = real(end) + (-1 if right else 1) * real(width) / real(step)
                 else:
                     u = real(step) if right else -real(step)
-                yield +piece.exact(order, u)
+                # A slope like 4u³/(1 + u⁴) - 4u⁷/(1 + u⁴)² cancels some power of u.
+                yield +certain(expression, u, DIGITS + min(40 * 2**k, MOST))
 
+    expression = polish(piece.derivative(order))
     return settle(values())
 
 
 def settle(values: Iterator[Real]) -> Real:
     """Where a sequence goes whose steps grow or shrink at least geometrically.
 
-    Steps that do not shrink (a logarithm's double) diverge.
+    Steps in one direction that do not shrink (a logarithm's double) diverge.
     """
     with mp.workdps(DIGITS):
         before, last = next(values), next(values)
@@ -107,10 +110,12 @@ def settle(values: Iterator[Real]) -> Real:
             new = value - last
             if abs(value) > mp.mpf(10) ** 60:
                 return mp.sign(value) * mp.inf
+            if abs(value) < mp.mpf(10) ** -60 and abs(last) < mp.mpf(10) ** -30:
+                return value
             tiny, small = abs(value) * mp.mpf(10) ** -25, abs(value) * mp.mpf(10) ** -9
             if abs(new) <= tiny and abs(step) <= small:
                 return value
-            ratio = abs(new / step) if step else mp.mpf(0)
+            ratio = new / step if step else mp.mpf(0)
             step, last = new, value
         if ratio >= mp.mpf("0.9"):
             return mp.sign(step) * mp.inf
@@ -209,9 +214,23 @@ def _roots(e: Expr) -> set[Expr]:
         if not plain.is_polynomial(U):
             return _bisected(e)
         if U in plain.free_symbols:
-            roots = (sp.nsimplify(r) if r.is_rational else r for r in sp.real_roots(plain, U))
-            found |= {r for r in roots if e.subs(U, r).equals(0)}
+            roots = map(_number, sp.real_roots(plain, U))
+            found |= {r for r in roots if _signed(sizes, signs, r)}
     return found
+
+
+def _number(root: Expr) -> Expr:
+    """A root as a fraction or in radicals, else to forty digits: SymPy knows little of its own."""
+    if root.is_rational:
+        return sp.nsimplify(root)
+    return sp.Float(sp.N(root, DIGITS), DIGITS) if root.has(sp.CRootOf) else root
+
+
+def _signed(sizes: list[Expr], signs: tuple[int, ...], u: Expr) -> bool:
+    """Whether what stands between the bars has these signs here, or is zero."""
+    with mp.workdps(DIGITS):
+        insides = [_exact(size.args[0])(real(u)) for size in sizes]
+        return all(s * x >= -(mp.mpf(10) ** -25) for s, x in zip(signs, insides, strict=True))
 
 
 def _bisected(e: Expr) -> set[Expr]:

@@ -267,9 +267,7 @@ class CenterLoss(Summand, nn.Module):
         """What shapes, dtypes and devices can tell."""
         for argument, value in (("features", features), ("target", target)):
             if not isinstance(value, Tensor):
-                raise DtypeError(
-                    f"{_NAME}: {argument} must be a torch.Tensor, got {type(value).__name__}."
-                )
+                settings.no_tensor(_NAME, argument, value)
             settings.dense(_NAME, argument, value)
         if features.dtype not in settings.FLOATS:
             raise DtypeError(

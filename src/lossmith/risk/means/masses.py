@@ -68,10 +68,8 @@ def mass_of(
     """
     rule = _rule(loss, class_weight, ignore_index)
     if not isinstance(target, Tensor):
-        raise DtypeError(
-            f"mass_of: target must be a torch.Tensor, got {type(target).__name__}. The order is "
-            "mass_of(loss, target, weight, mask)."
-        )
+        order = " The order is mass_of(loss, target, weight, mask)."
+        settings.no_tensor("mass_of", "target", target, order)
     settings.dense(rule.name, "target", target)
     if target.dtype not in checks.TARGETS:
         raise DtypeError(
