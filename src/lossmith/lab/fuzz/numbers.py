@@ -38,8 +38,8 @@ DTYPES = {
 }
 # What a gradient that is stored in half precision can be held to: a unit of its last place.
 _ROUNDING = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
-# How far a residual in float64 may be from its scale: its square has to be a number, and where
-# curvature is asked for, its third power.
+# How far a residual in float64 may be from its scale, and how near to 0: its square has to be a
+# number, and where curvature is asked for, its third power.
 _REACH = {"kernel": 2.0**480, "reference": 2.0**330}
 # Barron's alpha: 1/√(1 + x²) rounds to 1 where its power of a larger alpha does not; a known limit.
 _STEEPEST = 64.0
@@ -80,7 +80,10 @@ def draw(random: Random, names: Sequence[str] = tuple(LEDGER)) -> Case:
     if record.scale and dtype == "float64":
         scale = given[record.scale.name]
         reach = _REACH[engine]
-        points = [x for x in points if not x or 1 / reach < abs(x) / scale < reach]
+        points = [
+            x for x in points
+            if not x or (1 / reach < abs(x) / scale < reach and abs(x) > 1 / _REACH["kernel"])
+        ]  # fmt: skip
     reduction = random.choice(["none", "none", "sum", "mean"])
     return Case(name, dtype, engine, tuple(given.items()), tuple(points), reduction)
 
