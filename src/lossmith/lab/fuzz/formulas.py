@@ -255,11 +255,13 @@ def _sides(case: Case, x: Real) -> tuple[list[Jet], list[Jet]]:
     noisy = [
         _at(case, places[k % len(places)], Room(_UNIT[case.dtype], source)) for k in range(_TRIALS)
     ]
-    if room.branch or room.jump or any(r.tie for r in rooms):
-        # Of branches that touch, one is chosen by convention; and θ itself may be at a kink.
+    if room.branch or room.jump or len(room.kinks) > 1 or any(r.tie for r in rooms):
+        # Of branches that touch, one is chosen by convention; and θ itself may be at a kink. Where
+        # two different |…| meet at 0, no sign of theirs makes a product (docs, Limits).
+        third = room.branch and mp.isfinite(exact.d) and not _near(exact.d, jets[-1].d)
         for jet in jets:
             jet.dd = mp.nan
-            jet.d = mp.nan if room.jump else jet.d
+            jet.d = mp.nan if room.jump or third else jet.d
             jet.by = [mp.nan if any(r.tie for r in rooms) else b for b in jet.by]
     return jets, noisy
 

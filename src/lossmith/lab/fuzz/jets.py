@@ -32,6 +32,7 @@ class Room:
     tie: bool = False  # exactly, whatever u is
     branch: bool = False  # one of branches, or of an |x| that only touches 0
     jump: bool = False  # of a sign
+    kinks: set[Real] = field(default_factory=set)  # slopes of what lies in |x| and is 0
 
     def round(self, x: Real) -> Real:
         if self.noise:
@@ -133,6 +134,8 @@ def log(a: Jet) -> Jet:
 
 
 def absolute(a: Jet) -> Jet:
+    if a.x == 0:
+        a.room.kinks.add(a.d)
     return -a if a.x < 0 else a
 
 
