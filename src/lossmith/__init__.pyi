@@ -545,13 +545,13 @@ class _GeneralizedCrossEntropyFunction(Protocol):
     formula: Formula
     Module: type[GeneralizedCrossEntropy]
     def __call__(self, logits: Tensor, target: Tensor, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
-        """(1 - p^q) / q: between cross-entropy (q → 0) and mean absolute error (q = 1). ψ(u) = -expm1(q * u) / q."""
+        """(1 - p^q) / q: between cross-entropy (q → 0) and mean absolute error (q = 1). ψ(u) = -exp_rise(u, q)."""
     def total(self, logits: Tensor, target: Tensor, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 generalized_cross_entropy: _GeneralizedCrossEntropyFunction
 
 class GeneralizedCrossEntropy(Loss):
-    """(1 - p^q) / q: between cross-entropy (q → 0) and mean absolute error (q = 1). ψ(u) = -expm1(q * u) / q."""
+    """(1 - p^q) / q: between cross-entropy (q → 0) and mean absolute error (q = 1). ψ(u) = -exp_rise(u, q)."""
     q: float | Tensor
     def __init__(self, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
@@ -560,13 +560,13 @@ class _Poly1Function(Protocol):
     formula: Formula
     Module: type[Poly1]
     def __call__(self, logits: Tensor, target: Tensor, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
-        """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number. ψ(u) = -u + epsilon * complement(u)."""
+        """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number. ψ(u) = exp_excess(u) + (1 + epsilon) * complement(u)."""
     def total(self, logits: Tensor, target: Tensor, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 poly1: _Poly1Function
 
 class Poly1(Loss):
-    """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number. ψ(u) = -u + epsilon * complement(u)."""
+    """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number. ψ(u) = exp_excess(u) + (1 + epsilon) * complement(u)."""
     epsilon: float | Tensor
     def __init__(self, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...

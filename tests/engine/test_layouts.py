@@ -235,6 +235,21 @@ def freed(v):
     return v
 
 
+def test_a_part_of_what_was_let_go_is_refused():
+    """It has an address: as many bytes from 0 as it began from the start."""
+    whole = torch.ones(9)
+    part = whole[5:]
+    freed(whole)
+    for prediction, target in ((part, torch.zeros(4)), (torch.zeros(4), part)):
+        with pytest.raises(lossmith.InputError, match="its storage was freed"):
+            lossmith.huber(prediction, target)
+
+
+def test_a_part_of_zeros_without_memory_is_read_as_zeros():
+    part, ones = torch._efficientzerotensor((9,))[5:], torch.ones(4)
+    assert lossmith.l2(part, ones) == lossmith.l2(ones, part) == 1
+
+
 @pytest.mark.parametrize("place", ["prediction", "target", "upstream"])
 def test_memory_that_was_let_go_is_refused(place):
     given_ = {"prediction": torch.ones(4), "target": torch.zeros(4)}

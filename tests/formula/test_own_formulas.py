@@ -99,6 +99,45 @@ def test_curvature_at_zero_is_the_one_that_the_properties_state() -> None:
     assert properties.of(loss.formula).differentiable == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "bend"),
+    [
+        ("w.gauss_moment(abs(u), 2)", 2.0),
+        ("w.tanh(abs(u))**2 + abs(u)**3", 2.0),
+        ("w.log1p(abs(u)) * abs(u)", 2.0),
+        ("w.softplus(abs(u)) * (1 + w.exp(-abs(u))) - abs(u)**2 / 4", None),
+    ],
+)
+def test_the_sign_at_zero_hides_no_curvature(text: str, bend: float | None) -> None:
+    """Two signs of a product make 1, also where one of them stands inside a sum."""
+    loss = written(f"def own(u): return {text}")
+    near, zero = (torch.full((1,), x, dtype=torch.float64) for x in (1e-9, 0.0))
+    beside = lossmith.derivatives(loss, near, zero).hessian.item()
+    found = lossmith.derivatives(loss, zero, zero).hessian.item()
+    assert found == pytest.approx(beside, abs=1e-6)
+    if bend is not None:
+        assert found == pytest.approx(bend, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "bend"),
+    [
+        ("w.hypot1m1(u)**0.75", None),
+        ("w.gauss_rise(u)**1.5", 0.0),
+        ("(1 - w.exp(-u**2))**1.2", 0.0),
+        ("w.hypot1m1(w.complement(-w.log1p(w.abs_minus_log1p(w.tanh(u))**0.75)))", None),
+    ],
+)
+def test_a_power_of_what_touches_zero_has_a_slope_there(text: str, bend: float | None) -> None:
+    """b^(a - 1)·b' is ∞·0 where b touches 0; what is written as a quotient keeps its own limit."""
+    loss, zero = written(f"def own(u): return {text}"), torch.zeros(1, dtype=torch.float64)
+    found = lossmith.derivatives(loss, zero, zero)
+    assert (found.value.item(), found.gradient.item()) == (0.0, 0.0)
+    assert kernel(loss)[1][POINTS == 0].tolist() == [0.0]
+    if bend is not None:
+        assert found.hessian.item() == bend
+
+
 def huber(u: Tensor) -> Tensor:
     return torch.where(u.abs() <= 1, u**2 / 2, u.abs() - 0.5)
 

@@ -162,6 +162,7 @@ def test_imports_by_name_are_of_tables() -> None:
         ("lab/cli.py", "module"),  # of COMMANDS
         ("lab/compare/jobs.py", "module"),  # of `_import`, below
         ("engine/cpu/machine.py", "package"),  # of `_version`, below
+        ("lab/fuzz/worker.py", "module"),  # of KINDS
         ("lab/compare/models.py", "module"),  # --model, which is asked to be executed
     }
     own = {"lab/compare/jobs.py": "_import", "engine/cpu/machine.py": "_version"}

@@ -28,6 +28,7 @@ QUICK = {
     "bench": "bench --rows twins --quick --threads 1",
     "accuracy": "accuracy l2 --points 1 --engine reference",
     "matrix": "matrix --losses hinge --limit 1 --seed 1 --engine reference",
+    "fuzz": "fuzz --only heads --minutes 0.02 --seed 1",
     "support": "support --losses huber --modes hessian --quick",
 }
 FULL = Path("/dev/full")
@@ -95,7 +96,7 @@ def test_a_reader_that_has_seen_enough_is_told_nothing() -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "lossmith.lab.cli", "--help"],
+        [sys.executable, "-m", "lossmith", "--help"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=write, stderr=subprocess.PIPE, text=True, timeout=100,
     )  # fmt: skip
@@ -110,7 +111,7 @@ def test_python_adds_nothing_at_the_end(buffered: str) -> None:
     """It would try the full device again, and end with a code of its own."""
     with FULL.open("w") as out:
         done = subprocess.run(
-            [sys.executable, "-m", "lossmith.lab.cli", "--help"],
+            [sys.executable, "-m", "lossmith", "--help"],
             env=os.environ
             | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": buffered},
             stdout=out, stderr=subprocess.PIPE, text=True, timeout=100,

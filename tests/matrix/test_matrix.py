@@ -3,6 +3,7 @@
 Repeat a draw with LOSSMITH_MATRIX_SEED=<the seed that a failure prints>.
 """
 
+import math
 import os
 import random
 import re
@@ -72,13 +73,18 @@ def test_parts_add_up_to_the_loss():
         torch.testing.assert_close(added.double(), whole, rtol=1e-12, atol=1e-14)
 
 
-def test_a_gradient_is_judged_by_the_parts_that_cancel_in_it():
-    # One soft label a hair from the minimum of its loss: 2.6e-5 of the gradient, 3e-6 of its parts.
+def test_a_gradient_is_judged_by_the_parts_that_cancel_in_it(monkeypatch):
+    # One soft label a hair from the minimum of its loss: 2e-5 of the gradient, 7e-8 of its parts.
     case = matrix_draw.Case(
         "brier", "soft", "none", "none", 0.0, "sum", "N,C", "expanded", "float32"
     )
-    _, slope = matrix_draw.measure(case, 20261121, "reference")
-    assert 1e-6 < slope < matrix_draw.TOLERANCE["float32"][1]
+    seeds = (770, 1548, 2424, 3485)  # on another processor another one of them
+    judged = [matrix_draw.measure(case, seed, "cpu")[1] for seed in seeds]
+    allowed = matrix_draw.TOLERANCE["float32"]
+    monkeypatch.setitem(matrix_draw.TOLERANCE, "float32", (allowed[0], math.inf))
+    plain = [matrix_draw.measure(case, seed, "cpu")[1] for seed in seeds]
+    assert max(plain) > allowed[1]
+    assert max(judged) < 1e-6
 
 
 def test_a_small_error_of_a_gradient_is_a_miss_where_parts_cancel(monkeypatch):

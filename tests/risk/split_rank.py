@@ -339,7 +339,7 @@ def modules(world, rank):
     ]
     wrong = given["target"].clone()
     wrong[2], wrong[3] = sum(sizes), -1
-    with mock.patch("lossmith.face.values.readable", return_value=False):  # as on a device
+    with mock.patch("lossmith.engine.looking.readable", return_value=False):  # as on a device
         unread = [
             lossmith.class_parallel_loss(z, wrong, reduction="none", label_smoothing=e)
             for e in (0.0, 0.1)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 
 from lossmith.engine.cpu.machine import without
 from lossmith.engine.looking import PLAIN
 from lossmith.engine.plan import Call
+from lossmith.link.links import Linked
 
 _HALVES = (torch.bfloat16, torch.float16)
 _DTYPES = (torch.float32, torch.float64, *_HALVES)
@@ -17,8 +21,10 @@ _TARGETS = (*_DTYPES, torch.int64, torch.int32, torch.bool, torch.uint8)
 _PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
     (torch.float64, half) for half in _HALVES
 }
+# What prediction and target may be, as one fact.
+_SERVED = frozenset((a, b, p, t) for a in PLAIN for b in PLAIN for p, t in _PAIRS)
 _MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
-_LEARNED = "a parameter is a tensor"
+_LEARNED = "a parameter is a tensor: it may be learned or vary by element"
 # Scales and parameters for which nothing inside a kernel leaves the numbers of its type without the
 # result: the least scale s, the largest s^power of ψ(r) = s^power·ψ₀(r/s), the largest parameter.
 # Below that, what is lost is ψ₀ itself where it is subnormal (docs/architecture.md, Limits).
@@ -34,16 +40,11 @@ _dispatch_modes, _function_modes = (
 def why_not_cpu(call: Call) -> str | None:
     """None if the CPU engine runs this call; else the reason why the reference engine does."""
     prediction, target = call.prediction, call.target
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return "torch.compile traces plain operations and fuses them itself"
-    if type(prediction) not in PLAIN or type(target) not in PLAIN:
-        return "the prediction or target is a tensor subclass"
-    if not prediction.is_cpu:
-        return f"there is no kernel for the device {prediction.device.type!r} yet"
-    if without() is not None:
-        return f"no kernel can be made here: {without()}"
-    if (prediction.dtype, target.dtype) not in _PAIRS:
-        return f"there is no kernel for {prediction.dtype} against {target.dtype}"
+    facts = (type(prediction), type(target), prediction.dtype, target.dtype)
+    if facts not in _SERVED or not prediction.is_cpu or without() is not None:
+        return _why_no_kernel(prediction, target)
     if _transform() is not None:
         return "a torch.func transform is active"
     if forward_ad._current_level >= 0:
@@ -60,22 +61,38 @@ def why_not_cpu(call: Call) -> str | None:
         return why
     if call.class_weight is not None and (why := _why_not(call.class_weight, "class weight")):
         return why
-    for p in call.parameters:
-        if isinstance(p, Tensor):
-            return f"{_LEARNED}: it may be learned or vary by element"
-    if call.parameters and (beyond := _out_of_reach(call)) is not None:
-        return beyond
-    if isinstance(call.alpha, Tensor) and (call.alpha.requires_grad or not call.loss.classes):
-        return f"{_LEARNED}: it may be learned or vary by element"
+    if call.parameters:
+        for p in call.parameters:
+            if type(p) is not float and isinstance(p, Tensor):
+                return _LEARNED
+        if (why := _out_of_reach(call.loss, call.parameters, prediction.dtype)) is not None:
+            return why
+    alpha = call.alpha
+    if alpha is not None and type(alpha) is not float:
+        if not call.loss.classes or alpha.requires_grad:
+            return _LEARNED
+        if type(alpha) not in PLAIN:
+            return "alpha is a tensor subclass"
     if call.loss.kind in _MULTICLASS_MARGIN and (not call.hard or call.label_smoothing):
         return f"the {call.loss.kind} kernel takes class indices without smoothing"
     return None
 
 
-def _out_of_reach(call: Call) -> str | None:
+def _why_no_kernel(prediction: Tensor, target: Tensor) -> str:
+    if type(prediction) not in PLAIN or type(target) not in PLAIN:
+        return "the prediction or target is a tensor subclass"
+    if not prediction.is_cpu:
+        return f"there is no kernel for the device {prediction.device.type!r} yet"
+    if without() is not None:
+        return f"no kernel can be made here: {without()}"
+    return f"there is no kernel for {prediction.dtype} against {target.dtype}"
+
+
+@lru_cache(maxsize=1024)
+def _out_of_reach(loss: Linked, parameters: tuple[float, ...], dtype: torch.dtype) -> str | None:
     """Why the type that a kernel computes in is too narrow for the parameters; None: it is not."""
-    parameters, scale = call.parameters, call.loss.formula.scale
-    least, most, largest = _DOUBLE if call.prediction.dtype == torch.float64 else _SINGLE
+    scale = loss.formula.scale
+    least, most, largest = _DOUBLE if dtype == torch.float64 else _SINGLE
     if scale is not None:
         high = most ** (1.0 / scale.power) if scale.power > 0 else largest
         if not least < parameters[-1] < high:

@@ -207,7 +207,8 @@ def _plain(call: Call, output: Output, factor: Any, upstream: Tensor | None) -> 
             pass
     if "gradient" not in output:
         losses, weight = run._reference(call)
-        return _Sums(*summed(losses, weight), None, losses if output == "values" else None)
+        values = losses.to(call.prediction.dtype) if output == "values" else None
+        return _Sums(*summed(losses, weight), None, values)
     with torch.enable_grad():
         leaf = call.prediction.detach().requires_grad_()
         losses, weight = run._reference(with_tensors(call, prediction=leaf))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from torch import Tensor
@@ -47,25 +48,22 @@ class Call:
 FIXABLE = frozenset((-2.0, -1.0, 0.0, 1.0, 2.0, 3.0))
 
 
-def fix(call: Call) -> tuple[tuple[tuple[str, int], ...], tuple[float, ...]]:
+@lru_cache(maxsize=1024)
+def fix(
+    loss: Linked, parameters: tuple[float, ...]
+) -> tuple[tuple[tuple[str, int], ...], tuple[float, ...]]:
     """Shape parameters that are small whole numbers, and the others (then the scale) as numbers.
 
     The first kind becomes part of a kernel's text: focal with gamma = 2 squares, where a runtime
     gamma costs an exponential. Anything else stays an argument, so a sweep compiles once.
     """
-    shape = call.loss.formula.shape
-    if not shape:
-        return (), call.parameters
+    formula = loss.formula
     fixed = tuple(
-        (p.name, int(v)) for p, v in zip(shape, call.parameters, strict=False) if v in FIXABLE
+        (p.name, int(v)) for p, v in zip(formula.shape, parameters, strict=False) if v in FIXABLE
     )
-    if not fixed:
-        return (), call.parameters
     names = {name for name, _ in fixed}
     rest = tuple(
-        v
-        for p, v in zip(call.loss.formula.parameters, call.parameters, strict=True)
-        if p.name not in names
+        v for p, v in zip(formula.parameters, parameters, strict=True) if p.name not in names
     )
     return fixed, rest
 

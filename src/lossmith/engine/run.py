@@ -20,6 +20,7 @@ from lossmith.engine.plan import Call, Reduction
 from lossmith.engine.reduction import reduced, summed
 
 _HALVES = (torch.float16, torch.bfloat16)
+_LARGEST = torch.finfo(torch.float32).max
 
 
 def reduce(call: Call, reduction: Reduction) -> Tensor:
@@ -56,7 +57,7 @@ def _reference(call: Call) -> tuple[Tensor, Tensor | None]:
 def _total(call: Call, mean: bool) -> tuple[Tensor, float]:
     if call.prediction.requires_grad and torch.is_grad_enabled():
         box: list[float] = []
-        total = _Reduced.apply(call.prediction, call, mean, box)
+        total = _Reduced.apply(call.prediction, (call, mean, box))
         return total, box[0]
     result = launch.run(call, "total", 1.0)
     return _scalar(call, result.total * _share(mean, result.mass)), result.mass
@@ -69,7 +70,10 @@ def _share(mean: bool, mass: float) -> float:
 
 
 def _scalar(call: Call, value: float) -> Tensor:
-    return torch.scalar_tensor(value, dtype=reference.compute_dtype(call.prediction.dtype))
+    dtype = reference.compute_dtype(call.prediction.dtype)
+    if -_LARGEST < value < _LARGEST:
+        return torch.scalar_tensor(value, dtype=dtype)
+    return torch.scalar_tensor(value, dtype=torch.float64).to(dtype)  # where it may be infinite
 
 
 def _slope_scale(call: Call) -> float:
@@ -91,12 +95,12 @@ def _losses(call: Call) -> int:
 
 def _strip(ctx: Any, call: Call) -> None:
     """Hand the tensors to autograd, which frees them and sees in-place changes; keep the rest."""
-    alpha = call.alpha if isinstance(call.alpha, Tensor) else None
+    alpha = call.alpha if call.loss.classes else None  # elsewhere it is a number
     ctx.save_for_backward(
         call.prediction, call.target, call.weight, call.mask, call.class_weight, alpha
     )  # fmt: skip
-    for name in ("prediction", "target", "weight", "mask", "class_weight"):
-        setattr(call, name, None)
+    call.prediction = call.target = None  # type: ignore[assignment]
+    call.weight = call.mask = call.class_weight = None
     if alpha is not None:
         call.alpha = None
     ctx.call = call
@@ -129,10 +133,12 @@ class _Reduced(torch.autograd.Function):
     The gradient is written as if every loss had weight 1, and divided again in the rare case that
     the mass turns out otherwise. In half precision it waits for the upstream gradient instead:
     rounded before a loss scale reaches it, it would lose what the scale is there to save.
+    What is no tensor comes as one argument, for torch looks at each; its `box` takes the mass.
     """
 
     @staticmethod
-    def forward(ctx: Any, prediction: Tensor, call: Call, mean: bool, box: Any) -> Tensor:
+    def forward(ctx: Any, prediction: Tensor, request: tuple[Call, bool, list[float]]) -> Tensor:
+        call, mean, box = request
         ctx.ahead = ahead = _share(mean, _losses(call))
         if prediction.dtype in _HALVES:
             result = launch.run(call, "total", 1.0)
@@ -149,7 +155,7 @@ class _Reduced(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         if not _plain_backward(upstream):
-            return _differentiable(ctx, upstream, reduced=True), None, None, None
+            return _differentiable(ctx, upstream, reduced=True), None
         step = ctx.remaining * upstream.item()
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:  # half precision, or a second backward: as the first, to the digit
@@ -160,7 +166,7 @@ class _Reduced(torch.autograd.Function):
             step = 1.0 if half else step
         if step != 1.0:
             gradient.mul_(step)  # our own buffer, nobody has seen it yet
-        return gradient, None, None, None
+        return gradient, None
 
 
 class _Values(torch.autograd.Function):

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from lossmith.engine.plan import Call
 from lossmith.errors import ShapeError
@@ -19,7 +20,7 @@ _GOOD: set[tuple[str, tuple[Any, ...]]] = set()
 
 
 def _parameters(loss: Linked, given: tuple[Any, ...], prediction: Tensor) -> tuple[Any, ...]:
-    if torch.compiler.is_compiling():  # a tracer would compile again whenever _GOOD has grown
+    if is_compiling():  # a tracer would compile again whenever _GOOD has grown
         return _look(loss, given, prediction)
     for value in given:
         if type(value) is not float:
@@ -72,10 +73,11 @@ def elementwise(
         checks.per_loss(name, "mask", mask, prediction.shape, prediction)
     if parameters:
         parameters = _parameters(loss, parameters, prediction)
-    if isinstance(alpha, Tensor):
-        checks.parameter(name, settings.POSITIVE_SHARE, alpha, prediction, classes=False)
-    elif alpha is not None and (type(alpha) is not float or not 0.0 <= alpha <= 1.0):
-        alpha = settings.positive_share(name, alpha)
+    if alpha is not None and (type(alpha) is not float or not 0.0 <= alpha <= 1.0):
+        if isinstance(alpha, Tensor):
+            checks.parameter(name, settings.POSITIVE_SHARE, alpha, prediction, classes=False)
+        else:
+            alpha = settings.positive_share(name, alpha)
     return Call(loss, prediction, target, parameters, weight, mask, labels == "signed", alpha)
 
 
@@ -94,11 +96,10 @@ def classes(
     """A loss with one row of class scores per loss."""
     name = loss.name
     checks.tensors(name, logits, target)
-    checks.class_shapes(name, logits, target)
+    rows = checks.class_shapes(name, logits, target)
     checks.no_gradient(name, target)
     if loss.kind == "crammer_singer" and logits.shape[1] < 2:
         raise ShapeError(f"{name}: one class has no rival; logits need at least 2 classes.")
-    rows = (*logits.shape[:1], *logits.shape[2:])
     if weight is not None:
         checks.per_loss(name, "weight", weight, rows, logits)
     if mask is not None:

@@ -46,7 +46,7 @@ def tensors(name: str, prediction: Any, target: Any) -> None:
             f"{name}: the target is {kind} ({target.dtype}); it must be real. Use target.float(), "
             "or for class indices target.long()."
         )
-    if prediction.device != target.device:
+    if not (prediction.is_cpu and target.is_cpu):
         device(name, "target", target, prediction)
 
 
@@ -73,10 +73,13 @@ def same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
         )
 
 
-def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
-    """Logits (N, C, d1, …) against indices (N, d1, …) or a distribution (N, C, d1, …)."""
+def class_shapes(name: str, logits: Tensor, target: Tensor) -> tuple[int, ...]:
+    """Logits (N, C, d1, …) against indices (N, d1, …) or a distribution (N, C, d1, …).
+
+    Returns the shape of the losses, (N, d1, …).
+    """
     try:
-        shape, given = logits.shape, target.shape
+        shape, given = tuple(logits.shape), tuple(target.shape)
     except RuntimeError:  # a nested tensor has none
         settings.dense(name, "logits", logits)
         settings.dense(name, "target", target)
@@ -88,22 +91,23 @@ def class_shapes(name: str, logits: Tensor, target: Tensor) -> None:
         )
     if shape[1] == 0:
         raise ShapeError(f"{name}: logits of shape {tuple(shape)} have no class on dimension 1.")
-    if target.is_floating_point():
+    rows = (shape[0], *shape[2:])
+    if target.dtype in settings.FLOATS:
         if given != shape:
             raise ShapeError(
                 f"{name}: a floating target is a distribution over classes and must have the "
                 f"logits' shape {tuple(shape)}, got {tuple(target.shape)}. For class indices use "
                 "target.long()."
             )
-        return
+        return rows
     if target.dtype == torch.bool:
         raise DtypeError(f"{name}: the target is boolean; give class indices (int64).")
-    rows = (*shape[:1], *shape[2:])
     if given != rows:
         raise ShapeError(
             f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows} as "
             f"target, got {tuple(target.shape)}; classes are on dimension 1 of the logits."
         )
+    return rows
 
 
 def indices(name: str, target: Tensor) -> Tensor:
@@ -141,10 +145,10 @@ def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor
         )
     settings.dense(name, argument, value)
     device(name, argument, value, prediction)
+    if value.shape == rows:
+        return
     shape = tuple(value.shape)
-    if shape != tuple(rows) and not (
-        len(shape) == len(rows) and all(a in (1, b) for a, b in zip(shape, rows, strict=True))
-    ):
+    if not (len(shape) == len(rows) and all(a in (1, b) for a, b in zip(shape, rows, strict=True))):
         raise ShapeError(
             f"{name}: {argument} has shape {shape} but the losses have {tuple(rows)}. "
             f"Give one number for each, or a size of 1 in the dimensions along which it repeats."

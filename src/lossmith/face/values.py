@@ -11,6 +11,7 @@ import weakref
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from lossmith.engine.labels import tolerance
 from lossmith.engine.looking import readable
@@ -75,7 +76,7 @@ def _outside(value: Tensor, domain: Interval) -> tuple[int, ...] | None:
 
 def expect_logits(name: str, key: str, logits: Tensor) -> None:
     """Warn, once per loss and process, of probabilities where logits are due."""
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return
     calls = _calls[key] = _calls.get(key, 0) + 1
     if calls & (calls - 1) or not readable(logits) or not logits.numel():

@@ -15,7 +15,7 @@ from lossmith.formula.admit import U as U
 from lossmith.formula.admit import symbols as symbols
 from lossmith.formula.primitives import bernoulli, complement, logistic_density, sigmoid, tanh
 from lossmith.formula.record import Formula
-from lossmith.formula.vanishing import differentiate, settled
+from lossmith.formula.vanishing import differentiate, settled, touching
 
 Expr = Any
 _FOLDED = 16  # branches that a sum of pieces may have when it is written as one
@@ -78,6 +78,7 @@ def polish(expression: Expr) -> Expr:
     And tanh(x/2) = σ(x) - σ(-x) joins the σ beside it, where the two would nearly cancel. Last,
     products that would be 0·∞ become 0 where they are.
     """
+    expression = expression.replace(lambda e: e.is_Mul, touching)
     if expression.has(tanh):
         expression = expression.replace(lambda e: e.is_Add, _share_density)
     if expression.has(complement):
@@ -90,24 +91,27 @@ def _share_density(total: Expr) -> Expr:
     """σ(x)σ(-x)·(c₀ + c₁·tanh(x/2) + c₂·σ(x) + c₃·σ(-x)) as σ(x)σ(-x)·(a·σ(x) + b·σ(-x))."""
     for density in total.atoms(logistic_density):
         x = density.x
-        whole, up, down = sp.Dummy(positive=True), sp.Dummy(positive=True), sp.Dummy(positive=True)
-        names = {density: whole, tanh(x / 2): up - down, sigmoid(x): up, sigmoid(-x): down}
-        bare = total.xreplace(names)
-        if not bare.is_polynomial(whole, up, down):
-            continue
-        terms = sp.Poly(bare, whole, up, down).terms()
-        if any(powers[0] != 1 or sum(powers) > 2 for powers, _ in terms):
-            continue
-        a, b = (
-            sp.factor(sum(c for powers, c in terms if powers in ((1, 0, 0), own)))
-            for own in ((1, 1, 0), (1, 0, 1))
-        )
-        same = a * sigmoid(x) + b * sigmoid(-x)
-        if (a * b).is_nonnegative:
-            return density * same
-        # Of opposite signs they would cancel near 0, where tanh does not.
-        apart = sp.expand(a + b) * sigmoid(x) - b * tanh(x / 2)
-        return density * sp.Piecewise((same, a * b >= 0), (apart, True))
+        found = {sp.S.One: sp.S.Zero, tanh(x / 2): sp.S.Zero, sigmoid(x): sp.S.Zero}
+        found[sigmoid(-x)] = sp.S.Zero
+        for term in total.args:
+            factors = list(sp.Mul.make_args(term))
+            if density not in factors:
+                break
+            factors.remove(density)
+            kind = next((f for f in factors if f in found), sp.S.One)
+            share = sp.Mul(*(f for f in factors if f != kind))
+            if U in share.free_symbols:
+                break
+            found[kind] += share
+        else:
+            whole, tilt, up, down = found.values()
+            a, b = sp.factor(whole + tilt + up), sp.factor(whole - tilt + down)
+            same = a * sigmoid(x) + b * sigmoid(-x)
+            if (a * b).is_nonnegative:
+                return density * same
+            # Of opposite signs they would cancel near 0, where tanh does not.
+            apart = sp.expand(a + b) * sigmoid(x) - b * tanh(x / 2)
+            return density * sp.Piecewise((same, a * b >= 0), (apart, True))
     return total
 
 

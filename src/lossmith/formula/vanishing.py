@@ -50,6 +50,10 @@ def differentiate(expression: Expr, variable: Expr) -> Expr:
 
 def joined(product: Expr) -> Expr:
     """Each base once: SymPy leaves x^k / x alone. And sign² as 1, so that |x|^a bends at 0 too."""
+    met = _met(product)
+    if not met.is_Mul:
+        return met
+    product = met
     coefficient, rest = product.as_coeff_Mul()
     powers: dict[Expr, Expr] = {}
     twice = False
@@ -63,6 +67,22 @@ def joined(product: Expr) -> Expr:
     if not twice:
         return product
     return sp.Mul(coefficient, *(base**exponent for base, exponent in powers.items()))
+
+
+def _met(product: Expr) -> Expr:
+    """sign·(a + b·sign) as a·sign + b: at 0, where sign is 0, b is still there."""
+    factors = sp.Mul.make_args(product)
+    for side in (f for f in factors if isinstance(f, sp.sign)):
+        for total in (f for f in factors if f.is_Add):
+            terms = [sp.Mul.make_args(term) for term in total.args]
+            if any(side in term for term in terms):
+                turned = [
+                    sp.Mul(*(f for f in term if f != side)) if side in term else sp.Mul(side, *term)
+                    for term in terms
+                ]
+                others = (f for f in factors if f not in (side, total))
+                return _met(sp.Mul(sp.Add(*turned), *others))
+    return product
 
 
 def settled(product: Expr) -> Expr:
@@ -85,6 +105,30 @@ def settled(product: Expr) -> Expr:
         if isinstance(base, sp.Abs) and sp.sign(base.args[0]) in powers:
             when.append(_zero(base.args[0]))
         when += [_zero(f) for f in numbers if f.is_zero is None]
+    if not when:
+        return product
+    return sp.Piecewise((sp.Integer(0), sp.Or(*when)), (product, True), evaluate=False)
+
+
+def touching(product: Expr) -> Expr:
+    """0 where b^(a - 1)·b' has a base that touches 0 and so has no slope there.
+
+    Only where b' stands in the product, whose power was differentiated then: a quotient that a
+    person wrote has a limit of its own.
+    """
+    powers = dict(factor.as_base_exp() for factor in sp.Mul.make_args(product))
+    when = []
+    for base, exponent in powers.items():
+        endless = exponent.free_symbols or exponent.is_negative
+        if not endless or exponent.is_Integer or base.is_positive or isinstance(base, sp.Abs):
+            continue
+        slope = differentiate(base, U).as_coeff_Mul()[1]
+        needed = dict(factor.as_base_exp() for factor in sp.Mul.make_args(slope))
+        if slope.is_zero is None and all(
+            b.is_positive or (powers.get(b, sp.Integer(0)) - e).is_nonnegative
+            for b, e in needed.items()
+        ):
+            when.append(sp.And(_zero(base), _zero(slope)))
     if not when:
         return product
     return sp.Piecewise((sp.Integer(0), sp.Or(*when)), (product, True), evaluate=False)

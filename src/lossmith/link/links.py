@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from lossmith.formula.record import Formula
@@ -42,7 +43,7 @@ class Linked:
     name: str
     key: str
 
-    @property
+    @cached_property
     def classes(self) -> bool:
         """Whether the prediction carries a class dimension (dimension 1)."""
         return self.kind in ("softmax", "crammer_singer", "one_vs_rest", "ratio")

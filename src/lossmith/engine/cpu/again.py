@@ -9,7 +9,7 @@ formula has a limit there. That costs a second, slower pass, on such data only.
 from __future__ import annotations
 
 from copy import copy
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ from lossmith.engine import reference
 from lossmith.engine.plan import Call, Output
 
 
-class Result(NamedTuple):
+@dataclass(slots=True)  # the quickest to make
+class Result:
     """The sums of a call, and what was written besides."""
 
     total: float

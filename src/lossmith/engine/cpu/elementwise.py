@@ -125,10 +125,10 @@ def _loop(
         text = f"w * {n}" if plan.weight else n
         k.line(f"{n} = where(keep, {text}, K(0.0))" if keep else f"{n} = {text}")
     # What is not asked for is added up all the same: a finite sum vouches for it (again.py).
-    k.line(f"total += {wants[0]}")
-    if scaled and gradient:  # a slope may be 0 only because (z - t) / scale overflows
-        inside = "(absolute(u) <= _LARGEST)" + (" | (not keep)" if keep else "")
-        k.line(f"total += where({inside}, K(0.0), _NAN)")
+    vouching = wants[0]
+    if scaled and gradient:  # a slope may be 0 only because (z - t) / scale overflows; 0·∞ is NaN
+        vouching += f" + K(0.0) * {'where(keep, u, K(0.0))' if keep else 'u'}"
+    k.line(f"total += {vouching}")
     if total and keep:
         k.line(f"mass += where(keep, {'w' if plan.weight else 'K(1.0)'}, K(0.0))")
     if plan.output == "values":

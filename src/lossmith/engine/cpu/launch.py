@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from lossmith.engine import cache
 from lossmith.engine.cpu import elementwise, machine, panels, source
 from lossmith.engine.cpu.again import Result, again
-from lossmith.engine.cpu.memory import fresh, scratch
+from lossmith.engine.cpu.memory import fresh, fresh_like, scratch
 from lossmith.engine.cpu.threads import share
 from lossmith.engine.plan import Call, Output, Plan, fix
 from lossmith.errors import InputError, LabelError
@@ -28,6 +29,9 @@ _NAMES = {
     torch.bool: "bool", torch.uint8: "uint8",
 }  # fmt: skip
 Three = ctypes.c_double * 3
+# Memory lies above it on the systems that are most used; where it does not, looking twice costs a
+# little. Below lies a tensor without memory: at 0, and a part of it as many bytes on as it begins.
+_LOWEST = 1 << 44
 
 
 def _kernel(
@@ -81,15 +85,13 @@ def run(call: Call, output: Output, factor: float, upstream: Tensor | None = Non
 def _elements(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
     prediction, target = _plain(call.prediction), _plain(call.target)
     count = prediction.numel()
-    alive, arguments, gradient, values = _pointers(
-        call, output, upstream, prediction, target, prediction.shape
-    )
+    alive, arguments, gradient, values = _pointers(call, output, upstream, prediction, target)
     blocks = -(-count // elementwise.BLOCK)
     partial, address = _sums(blocks)
     arguments.append(address)
     if call.alpha is not None:
         arguments += (call.alpha, 1.0 - call.alpha)
-    fixed, numbers = fix(call)
+    fixed, numbers = fix(call.loss, call.parameters)
     arguments += numbers
     stream = gradient is not None and _streams(gradient)
     kernel = _kernel(call, output, fixed, True, False, stream)
@@ -105,69 +107,78 @@ def _pointers(
     upstream: Tensor | None,
     prediction: Tensor,
     target: Tensor,
-    rows: Any,
+    rows: Any = None,
 ) -> tuple[list[Tensor], list[Any], Tensor | None, Tensor | None]:
-    """The pointers that every kernel takes, in its text's order, and what must outlive them."""
+    """The pointers that every kernel takes, in its text's order, and what must outlive them.
+
+    `rows` is the shape of the losses where it is not the prediction's.
+    """
     dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
     alive = [prediction, target]
     if call.weight is not None:
-        alive.append(_plain(call.weight.to(dtype).expand(rows)))
+        alive.append(_plain(_as(dtype, call.weight), rows or prediction.shape))
     if call.mask is not None:
-        alive.append(_plain(call.mask.expand(rows)))
+        alive.append(_plain(call.mask, rows or prediction.shape))
     if call.class_weight is not None:
-        alive.append(_plain(call.class_weight.to(dtype)))
-    if call.loss.classes and call.alpha is not None:
-        alive.append(_plain(call.alpha.to(dtype)))
+        alive.append(_plain(_as(dtype, call.class_weight)))
+    if call.alpha is not None and call.loss.classes:
+        alive.append(_plain(_as(dtype, call.alpha)))
     if upstream is not None:
-        alive.append(_plain(upstream.to(dtype)))
+        alive.append(_plain(_as(dtype, upstream)))
     gradient = values = None
     if "gradient" in output:
-        gradient = fresh(prediction.shape, prediction.dtype)
+        gradient = fresh_like(prediction)
         alive.append(gradient)
     if output == "values":
-        values = fresh(rows, dtype)
+        alike = rows is None and dtype == prediction.dtype
+        values = fresh_like(prediction) if alike else fresh(rows or prediction.shape, dtype)
         alive.append(values)
     pointers = [t.data_ptr() for t in alive]
-    if 0 in pointers:
-        _not_freed(call, alive)
+    if min(pointers) < _LOWEST:
+        alive = [_in_memory(call, t) for t in alive]
+        pointers = [t.data_ptr() for t in alive]
     return alive, pointers, gradient, values
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    """The same numbers in memory, in the order and with the signs in which a kernel reads them."""
-    if tensor._is_zerotensor():  # autograd makes them; a part of one has an address, and no memory
-        tensor = tensor.clone()
-    return tensor.resolve_neg().contiguous()
+def _as(dtype: torch.dtype, tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
-def _not_freed(call: Call, tensors: list[Tensor]) -> None:
-    """Only a tensor without numbers may lie nowhere."""
-    for tensor in tensors:
-        if tensor.numel() and not tensor.data_ptr():
-            raise InputError(
-                f"{call.loss.name}: a tensor of shape {tuple(tensor.shape)} and {tensor.dtype} has "
-                "no memory: its storage was freed, as by untyped_storage().resize_(0). Compute the "
-                "loss, and its gradient, while its arguments are there."
-            )
+def _plain(tensor: Tensor, shape: Any = None) -> Tensor:
+    """The same numbers, repeated to a shape, in the order and with the signs kernels read."""
+    if shape is not None and tensor.shape != shape:
+        tensor = tensor.expand(shape)
+    return tensor.resolve_neg().contiguous() if tensor.is_neg() else tensor.contiguous()
+
+
+def _in_memory(call: Call, tensor: Tensor) -> Tensor:
+    """A tensor that can be read: only one without numbers may lie nowhere."""
+    if tensor._is_zerotensor():  # autograd makes them
+        return tensor.clone()
+    if tensor.numel() and not tensor.untyped_storage().data_ptr():
+        raise InputError(
+            f"{call.loss.name}: a tensor of shape {tuple(tensor.shape)} and {tensor.dtype} has "
+            "no memory: its storage was freed, as by untyped_storage().resize_(0). Compute the "
+            "loss, and its gradient, while its arguments are there."
+        )
+    return tensor
 
 
 def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
     prediction, target = _plain(call.prediction), _plain(call.target)
-    shape = prediction.shape
-    classes = shape[1]
-    rows_shape = shape[:1] + shape[2:]
-    rows = rows_shape.numel()
-    inner = rows // shape[0] if shape[0] else 1
+    examples, classes, *inside = prediction.shape
+    inner = math.prod(inside)
+    rows = examples * inner
     smoothing = call.label_smoothing
-    panel = classes < _NARROW and call.loss.kind == "softmax" and call.hard and not smoothing
+    panel = classes < _NARROW and call.loss.kind == "softmax" and not smoothing and call.hard
     block_rows = 4 * panels.LANES if panel else max(1, min(64, 16384 // classes))
     blocks = -(-rows // block_rows)
     alive, arguments, gradient, values = _pointers(
-        call, output, upstream, prediction, target, rows_shape
+        call, output, upstream, prediction, target, (examples, *inside)
     )
     partial, address = _sums(blocks)
     arguments.append(address)
-    fixed, numbers = fix(call)
+    fixed, numbers = fix(call.loss, call.parameters)
     tail = ((smoothing, *numbers) if smoothing else numbers) + (factor,)
     width = 8 if prediction.dtype == torch.float64 else 4
     kernel = _kernel(call, output, fixed, inner == 1, panel, False)
@@ -229,12 +240,7 @@ def _share(kernel: Any, arguments: tuple[Any, ...], blocks: int, grain: int, hel
 def _collect(
     call: Call, partial: Any, blocks: int, gradient: Tensor | None, values: Tensor | None
 ) -> Result:
-    if blocks == 0:
-        total, mass, bad = 0.0, 0.0, 0.0
-    elif blocks == 1:
-        total, mass, bad = float(partial[0]), float(partial[1]), float(partial[2])
-    else:
-        total, mass, bad = partial.reshape(-1, 3).sum(axis=0).tolist()
+    total, mass, bad = partial[:] if blocks <= 1 else partial.reshape(-1, 3).sum(axis=0).tolist()
     if bad:
         raise _label_error(call, int(bad))
     scale = call.loss.formula.scale

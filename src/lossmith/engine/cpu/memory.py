@@ -81,6 +81,13 @@ def fresh(shape: Any, dtype: torch.dtype) -> Tensor:
     return (_taken(size) or _Block(size)).lend(shape, dtype)
 
 
+def fresh_like(tensor: Tensor) -> Tensor:
+    """The same of the shape and dtype of a contiguous tensor; the quicker for it if small."""
+    if tensor.nbytes < _LARGE:
+        return torch.empty_like(tensor)
+    return fresh(tensor.shape, tensor.dtype)
+
+
 def _taken(size: int) -> _Block | None:
     """A waiting block that fits, without wasting more than half of it; the last, as the warmest."""
     for block in reversed(tuple(_waiting)):

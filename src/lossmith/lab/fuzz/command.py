@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lossmith.errors import InputError
-from lossmith.lab.output import need_folder
+from lossmith.lab.output import need_folder, write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,9 +100,8 @@ def fuzz(
     print(f"seed {seed}: {report} in {minutes:g} minutes, {len(found)} findings")
     if json_file is not None:
         findings = [{"case": f"{d.kind}:{d.name}", "fault": d.fault} for d in found]
-        json_file.write_text(
-            json.dumps({"seed": seed, "counts": counts, "findings": findings}, indent=1)
-        )
+        text = json.dumps({"seed": seed, "counts": counts, "findings": findings}, indent=1)
+        write(json_file, text)
     if found:
         sys.exit(1)
 

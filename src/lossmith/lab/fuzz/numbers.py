@@ -38,8 +38,8 @@ DTYPES = {
 }
 # What a gradient that is stored in half precision can be held to: a unit of its last place.
 _ROUNDING = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
-# How far a residual in float64 may be from its scale: its square has to be a number, and where
-# curvature is asked for, its third power.
+# How far a residual in float64 may be from its scale, and how near to 0: its square has to be a
+# number, and where curvature is asked for, its third power.
 _REACH = {"kernel": 2.0**480, "reference": 2.0**330}
 # Barron's alpha: 1/√(1 + x²) rounds to 1 where its power of a larger alpha does not; a known limit.
 _STEEPEST = 64.0
@@ -59,6 +59,7 @@ class Case:
     engine: str
     parameters: tuple[tuple[str, float], ...]
     points: tuple[float, ...]
+    reduction: str = "none"
 
 
 def draw(random: Random, names: Sequence[str] = tuple(LEDGER)) -> Case:
@@ -79,8 +80,12 @@ def draw(random: Random, names: Sequence[str] = tuple(LEDGER)) -> Case:
     if record.scale and dtype == "float64":
         scale = given[record.scale.name]
         reach = _REACH[engine]
-        points = [x for x in points if not x or 1 / reach < abs(x) / scale < reach]
-    return Case(name, dtype, engine, tuple(given.items()), tuple(points))
+        points = [
+            x for x in points
+            if not x or (1 / reach < abs(x) / scale < reach and abs(x) > 1 / _REACH["kernel"])
+        ]  # fmt: skip
+    reduction = random.choice(["none", "none", "sum", "mean"])
+    return Case(name, dtype, engine, tuple(given.items()), tuple(points), reduction)
 
 
 def _number(dtype: str, x: float) -> float:
@@ -138,6 +143,8 @@ def judge(case: Case) -> str | None:
     record = LEDGER[case.loss]
     found = _run(case, record)
     parameters = tuple(v for _, v in case.parameters)
+    if case.reduction != "none":
+        return _judge_reduced(case, record, found[0][0])
     for i, point in enumerate(case.points):
         truths = _truths(record, parameters, point, case.dtype)
         known = [next(truths)]
@@ -152,6 +159,31 @@ def judge(case: Case) -> str | None:
                     truth = mp.nstr(known[0][order], 12)
                     return f"{name} {got!r}, truth {truth}, error {worst:.1e}: judge({small!r})"
     return None
+
+
+def _judge_reduced(case: Case, record: Formula, got: float) -> str | None:
+    """A sum or mean is right, infinite where it overflows, and never an error."""
+    parameters = tuple(v for _, v in case.parameters)
+    truths = [next(_truths(record, parameters, x, case.dtype)) for x in case.points]
+    share = 1 / len(truths) if case.reduction == "mean" else 1
+    total = share * mp.fsum(t[0] for t in truths)
+    # As sure as the least sure of its terms.
+    bound = share * mp.fsum(
+        abs(t[0]) + abs(mp.mpf(x) * t[1]) for t, x in zip(truths, case.points, strict=True)
+    )
+    info: Any = torch.finfo(DTYPES[_stored_in(case, 0)])
+    tiny = info.tiny * len(truths) * max(1.0, _unit(case, record, 0))
+    worst = error(got, total, bound, SimpleNamespace(max=info.max, tiny=min(tiny, info.max)))
+    if worst <= 10 * _target(case, 0):
+        return None
+    return f"{case.reduction} {got!r}, truth {mp.nstr(total, 12)}, error {worst:.1e}: {case!r}"
+
+
+def _unit(case: Case, record: Formula, order: int) -> float:
+    """What a kernel's 1 is worth: it holds ψ in units of the scale."""
+    if case.engine != "kernel" or record.scale is None:
+        return 1.0
+    return max(1.0, case.parameters[-1][1] ** (record.scale.power - order))
 
 
 def _stored_in(case: Case, order: int) -> str:
@@ -169,11 +201,9 @@ def _target(case: Case, order: int) -> float:
 def _error(case: Case, order: int, got: float, truth: tuple[Any, ...], point: float) -> float:
     place = "float32" if order == 2 and case.dtype in _ROUNDING else _stored_in(case, order)
     info: Any = torch.finfo(DTYPES[place])
-    record = LEDGER[case.loss]
-    if case.engine == "kernel" and record.scale is not None:
-        # Kernels hold ψ in units of the scale, and promise nothing below the smallest number there.
-        unit = max(1.0, case.parameters[-1][1] ** (record.scale.power - order))
-        info = SimpleNamespace(max=info.max, tiny=min(info.tiny * unit, info.max))
+    # In these units nothing is promised below the smallest number.
+    tiny = info.tiny * _unit(case, LEDGER[case.loss], order)
+    info = SimpleNamespace(max=info.max, tiny=min(tiny, info.max))
     bound = abs(truth[order]) + abs(mp.mpf(point) * truth[order + 1])
     if order == 2 and case.loss in _TO_ITS_TERMS:
         bound += abs(truth[1])
@@ -194,19 +224,19 @@ def _run(case: Case, record: Formula) -> list[list[float]]:
         target = torch.zeros_like(z)
     z.requires_grad_()
     if case.engine == "kernel":
-        value = function(z, target, reduction="none", **options)
+        value = function(z, target, reduction=case.reduction, **options)
         (slope,) = torch.autograd.grad(value, z, torch.ones_like(value))
         results = [value, slope]
     else:
         with forward_ad.dual_level():  # no kernel differentiates forwards
-            value = function(z, target, reduction="none", **options)
+            value = function(z, target, reduction=case.reduction, **options)
             (slope,) = torch.autograd.grad(value, z, torch.ones_like(value))
         results = [value, slope, lossmith.derivatives(function, z, target, **options).hessian]
     return [_column(r).detach().double().tolist() for r in results]
 
 
 def _column(x: Tensor) -> Tensor:
-    return x[:, 0] if x.dim() == 2 else x
+    return x[:, 0] if x.dim() == 2 else x.reshape(-1)
 
 
 @cache
