@@ -20,7 +20,7 @@ export TORCHINDUCTOR_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache/inductor
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help compare claims bench accuracy test dist clean
+.PHONY: help compare claims bench accuracy quick test dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ bench: $(LAB) ## speed against torch's own losses, side by side
 
 accuracy: $(LAB) ## every formula against 60-digit arithmetic
 	@$(BIN)/lossmith accuracy $(ARGS)
+
+quick: $(DEV) ## lint, types and the tests nearest to what changed since main (ARGS="--list")
+	$(BIN)/python tools/quick.py $(ARGS)
 
 test: $(DEV) ## lint, format, types and tests
 	$(BIN)/ruff check

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lossmith
-from lossmith.errors import InputError, UnsupportedError
+from lossmith.errors import UnsupportedError
 from lossmith.formula import penalty
 from lossmith.formula.ledger import DIVERGENCES, LEDGER
 from lossmith.formula.record import Formula
@@ -67,5 +67,5 @@ def test_another_loss_of_that_name_is_not_taken_for_it(monkeypatch: pytest.Monke
     with pytest.raises(UnsupportedError, match="no twice that is this loss"):
         pickle.dumps(first)
     del module.twice
-    with pytest.raises(InputError, match="define or import it first"):
+    with pytest.raises(AttributeError, match="twice"):
         pickle.loads(kept)

@@ -11,12 +11,15 @@ from click.testing import CliRunner, Result
 from torch import Tensor
 
 import lossmith
+from house.tree import ROOT
 from lossmith.errors import InputError, UnsupportedError
 from lossmith.formula.ledger import LEDGER
+from lossmith.lab import marked
 from lossmith.lab.bench import (
     compiler,
     data,
     elementwise,
+    pages,
     race,
     report,
     result,
@@ -29,7 +32,8 @@ from lossmith.lab.bench import (
 )
 from lossmith.lab.cli import main
 
-MARKS = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+BEGIN, END = marked.marks("bench")
+MARKS = f"before\n{BEGIN}\nold\n{END}\nafter\n"
 
 
 class Clock:
@@ -221,17 +225,16 @@ def test_markdown_says_met_missed_and_why_not() -> None:
 
 
 def test_only_the_block_of_the_readme_is_rewritten() -> None:
-    page = table.rewritten(MARKS, "new")
-    assert page == f"before\n{table.BEGIN}\nnew\n{table.END}\nafter\n"
-    assert table.rewritten(page, "new") == page
+    path = Path("README.md")
+    page = marked.rewritten(MARKS, "bench", "new", path)
+    assert page == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    assert marked.rewritten(page, "bench", "new", path) == page
 
 
-@pytest.mark.parametrize(
-    "page", ["", table.BEGIN, f"{table.END}{table.BEGIN}", MARKS + table.END, MARKS + table.BEGIN]
-)
+@pytest.mark.parametrize("page", ["", BEGIN, f"{END}{BEGIN}", MARKS + END, MARKS + BEGIN])
 def test_a_readme_without_its_marks_is_refused(page: str) -> None:
     with pytest.raises(InputError, match="bench:begin"):
-        table.rewritten(page, "new")
+        marked.rewritten(page, "bench", "new", Path("README.md"))
 
 
 def test_the_data_of_a_run_has_every_field() -> None:
@@ -300,6 +303,36 @@ def test_update_readme_writes_its_block(tmp_path: Path, monkeypatch: pytest.Monk
     assert text.endswith("after\n")
     assert "| huber, 64 elements | torch's own |" in text
     assert "old" not in text
+    assert "smooth_l1" not in text, "the README carries a few lines"
+    assert "(docs/bench.md)" in text
+    whole = (tmp_path / "docs" / "bench.md").read_text()
+    assert whole.startswith("# Speed")
+    assert all(f"| {name}, 64 elements |" in whole for name in ("smooth_l1", "huber", "l1", "l2"))
+    assert "| target |" in whole
+    assert "| target |" not in text
+
+
+def test_a_page_without_its_marks_is_refused_before_the_run(tmp_path: Path) -> None:
+    readme, page = tmp_path / "README.md", tmp_path / "docs" / "bench.md"
+    readme.write_text(MARKS)
+    page.parent.mkdir()
+    page.write_text("somebody's own\n")
+    found = call("--rows", "twins", "--update-readme", "--readme", str(readme))
+    assert found.exit_code == 2
+    assert "bench.md has no place for the table" in found.stderr
+    assert (readme.read_text(), page.read_text()) == (MARKS, "somebody's own\n")
+
+
+def test_what_the_readme_carries_is_on_the_page() -> None:
+    """Both blocks of this project are of one run, and the README's say what a figure counts."""
+    whole, few = (
+        marked.inside((ROOT / name).read_text(encoding="utf-8"), "bench")
+        for name in ("docs/bench.md", "README.md")
+    )
+    assert pages.brief(whole) == few
+    lines = [line for line in few.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == len(pages.PICKED)
+    assert all("× as " in line for line in lines)
 
 
 @pytest.mark.parametrize(

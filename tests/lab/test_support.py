@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 
 import lossmith
+from lossmith.lab import marked
 from lossmith.lab.support import page, table
 from lossmith.lab.support.command import support
 from lossmith.lab.support.rows import rows
@@ -110,7 +111,8 @@ CELLS = [
 
 def test_a_page_can_be_written_and_read(tmp_path):
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n", encoding="utf-8")
+    begin, end = marked.marks(page.BLOCK)
+    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n", encoding="utf-8")
     page.write(path, CELLS)
     text = path.read_text(encoding="utf-8")
     assert text.startswith("before\n")

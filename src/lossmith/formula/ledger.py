@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from lossmith.errors import InputError
+import copyreg
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lossmith.errors import InputError, UnsupportedError
 from lossmith.formula import divergence, margin, probability, residual
 from lossmith.formula.record import Formula
 
@@ -30,3 +35,38 @@ def find(name: str) -> Formula:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"no loss is called {name!r}.{hint} `lossmith list` shows every name.")
+
+
+def built_in(name: str, penalty: bool) -> Formula:
+    """The record of this name, among the losses or the penalties."""
+    if penalty:
+        from lossmith.formula.penalty import PENALTIES
+
+        return PENALTIES[name]
+    return find(name)
+
+
+def of_face(face: Any) -> Formula:
+    """The record of what stands under a person's name now."""
+    record: Formula = face.formula
+    return record
+
+
+def _by_name(record: Formula) -> tuple[Callable[..., Formula], tuple[Any, ...]]:
+    """Pickled: a built-in one by its name, a person's by the function that takes tensors."""
+    home, place = record.function.__module__ or "", record.function.__qualname__
+    if record.builtin:
+        return built_in, (record.name, home == "lossmith.formula.penalty")
+    face: Any = sys.modules.get(home)
+    for name in place.split("."):
+        face = getattr(face, name, None)
+    if getattr(face, "formula", None) is not record:
+        raise UnsupportedError(
+            f"{record.name}: a record is pickled by its name, and {home or 'no module'} has no "
+            f"{place} that is this loss. Define it at the top of a module that can be imported, "
+            "under the name of its function."
+        )
+    return of_face, (face,)
+
+
+copyreg.pickle(Formula, _by_name)

@@ -12,7 +12,6 @@ Conventions of this floor:
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import keyword
 import math
@@ -22,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from lossmith.errors import FormulaError, InputError, ParameterError, UnsupportedError
+from lossmith.errors import FormulaError, ParameterError
 from lossmith.formula.domain import Interval, as_number
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -96,22 +95,12 @@ class Formula:
         by_name = {n: v for n, v in named.items() if kinds[n].kind is _KEYWORD}
         return self.function(u, *(v for n, v in named.items() if n not in by_name), **by_name)
 
+    # How a record is pickled is said in the ledger, which knows the built-in ones.
     def __copy__(self) -> Formula:
         return self
 
     def __deepcopy__(self, memo: Any) -> Formula:
         return self
-
-    def __reduce__(self) -> tuple[Callable[..., Formula], tuple[str, str]]:
-        """As functions are pickled: by the place where it is found again."""
-        home, place = self.function.__module__ or "", self.function.__qualname__
-        if "<locals>" in place or _at(home, place) is not self:
-            raise UnsupportedError(
-                f"{self.name}: a record is pickled by its name, and {home or 'no module'} has no "
-                f"{place} that is this loss. Define it at the top of a module that can be "
-                "imported, under the name of its function."
-            )
-        return recalled, (home, place)
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -127,29 +116,6 @@ class Formula:
         return {
             n: p.check(given[n], self.name) if n in given else p.default for n, p in known.items()
         }
-
-
-def recalled(home: str, place: str) -> Formula:
-    """The record that was pickled from this module under this name."""
-    record = _at(home, place)
-    if record is None:
-        raise InputError(
-            f"the loss {place} of the module {home or '(none)'} was pickled, and there is no such "
-            "loss here; define or import it first."
-        )
-    return record
-
-
-def _at(home: str, place: str) -> Formula | None:
-    """The record in a module, or that of the face which stands there; None if there is neither."""
-    try:
-        found: Any = importlib.import_module(home)
-        for name in place.split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError, ValueError):
-        return None
-    found = getattr(found, "formula", found)
-    return found if isinstance(found, Formula) else None
 
 
 def family(kind: Family) -> Callable[..., Any]:

@@ -30,13 +30,18 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--quick", is_flag=True, help="Small sizes, few repeats: does it run? No figures.")
 @click.option("--threads", type=click.IntRange(1), help="How many threads.  [default: torch's]")
 @click.option("--json", "json_file", type=_FILE, help="Also write every number to this file.")
-@click.option("--update-readme", is_flag=True, help="Put this run's table into the README.")
+@click.option(
+    "--update-readme",
+    is_flag=True,
+    help="Put this run's table into docs/bench.md, and a few lines of it into the README.",
+)
 @click.option(
     "--readme",
     type=_FILE,
     default=Path("README.md"),
     show_default=True,
-    help="Which README: what stands between its marks bench:begin and bench:end is rewritten.",
+    help="Which README, with its docs/bench.md: what stands between the marks bench:begin and "
+    "bench:end is rewritten.",
 )
 def bench(
     rows: tuple[str, ...],
@@ -59,8 +64,10 @@ def bench(
     """  # noqa: D301 - click's own mark
     if quick and update_readme:
         raise InputError("--quick measures too little for a README. Leave one of the two out.")
+    from lossmith.lab.bench.pages import Pages
+
     names = chosen(rows)
-    page = _read(readme) if update_readme else ""
+    pages = Pages(readme) if update_readme else None
     if json_file:
         make_room(json_file)
 
@@ -90,8 +97,8 @@ def bench(
         tables.print("A quick run: these figures mean nothing.", style="bold")
     if json_file:
         write(json_file, report.as_text(report.as_data(results, settings, found, seconds)))
-    if update_readme:
-        write(readme, table.rewritten(page, table.markdown(results, report.about(found))))
+    if pages:
+        pages.write(table.markdown(results, report.about(found)))
     messages.print(f"{len(results)} results in {seconds:.0f} s", highlight=False)
     wrong = [result for result in results if result.wrong]
     for result in wrong:
@@ -147,14 +154,3 @@ def _progress(messages: Console, steps: int) -> Iterator[tuple[Any, Any]]:
         task = bar.add_task("", total=steps)
         bar.refresh()
         yield bar, task
-
-
-def _read(path: Path) -> str:
-    from lossmith.lab.bench.table import rewritten
-
-    try:
-        page = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
-    rewritten(page, "")  # before the run, not after it, a missing mark is an error
-    return page

@@ -15,6 +15,7 @@ from lossmith.lab.bench import weather
 from lossmith.lab.bench.result import Result
 from lossmith.lab.bench.settings import Settings
 
+LEGEND = "; ≥ counts how many times as fast as the other, ≤ how many times as long, or plain time."
 PACKAGES = ("lossmith", "torch", "numba", "llvmlite", "numpy")
 
 
@@ -58,8 +59,8 @@ def about(found: dict[str, Any]) -> str:
     return (
         f"{found['date']}, {found['device']}, {found['threads']} threads, {found['system']}, "
         f"Python {found['python']}, torch {found['torch']}, Numba {found['numba']}, Lossmith "
-        f"{found['lossmith']}. float32, value and gradient; ≥ counts how many times as fast as the "
-        "other, ≤ how many times as long, or plain time. " + weather.warning(found.get("others"))
+        f"{found['lossmith']}. float32, value and gradient{LEGEND} "
+        + weather.warning(found.get("others"))
     ).strip()
 
 

@@ -1,4 +1,4 @@
-"""The results as a table in the terminal and, shorter, as Markdown for the README."""
+"""The results as a table in the terminal and, shorter, as Markdown for a page."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lossmith.errors import InputError
 from lossmith.lab.bench.result import Kind, Result
 from lossmith.lab.bench.timing import Spread
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 NONE = "–"
-FEW = 4  # results of one kind that the README shows one by one
+FEW = 4  # results of one kind that the page shows one by one
 _SIGN: dict[Kind, str] = {"faster": "≥", "cost": "≤", "seconds": "≤"}
 
 
@@ -153,12 +151,3 @@ def _summary(group: list[Result]) -> str:
         judged = f"WRONG against float64: {', '.join(wrong)}"
     count = f"{first.work}: {len(group)} losses"
     return f"| {count} | {first.rival or NONE} | {text} | {goal(first)} | {judged} |"
-
-
-def rewritten(page: str, block: str) -> str:
-    """The page with `block` between its two marks."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end or BEGIN in tail or END in head + tail:
-        raise InputError(f"the README needs {BEGIN} and {END}, once each and in this order.")
-    return f"{head}{BEGIN}\n{block}\n{END}{tail}"

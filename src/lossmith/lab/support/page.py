@@ -9,11 +9,10 @@ import torch
 from rich import box
 from rich.table import Table
 
-from lossmith.errors import InputError
-from lossmith.lab import output
+from lossmith.lab import marked, output
 from lossmith.lab.support.table import Cell
 
-BEGIN, END = "<!-- support:begin -->", "<!-- support:end -->"
+BLOCK = "support"
 
 
 def _grid(cells: Sequence[Cell]) -> tuple[list[str], list[str], dict[tuple[str, str], str]]:
@@ -65,8 +64,8 @@ def markdown(cells: Sequence[Cell]) -> str:
 
 def read(text: str) -> dict[tuple[str, str], str]:
     """The cells of a page, by row and mode."""
-    inside = text.partition(BEGIN)[2].partition(END)[0]
-    lines = [line.strip().strip("|").split("|") for line in inside.splitlines() if "|" in line]
+    block = marked.inside(text, BLOCK).splitlines()
+    lines = [line.strip().strip("|").split("|") for line in block if "|" in line]
     (_, *modes), _, *body = [[part.strip() for part in line] for line in lines]
     return {
         (name, mode): cell for name, *texts in body for mode, cell in zip(modes, texts, strict=True)
@@ -75,9 +74,5 @@ def read(text: str) -> dict[tuple[str, str], str]:
 
 def write(path: Path, cells: Sequence[Cell]) -> None:
     """Put the table between the marks of a page; a new page is made of nothing else."""
-    text = path.read_text(encoding="utf-8") if path.exists() else f"{BEGIN}\n{END}\n"
-    if BEGIN not in text or END not in text:
-        raise InputError(f"{path} has no place for the table: lines {BEGIN} and {END}.")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    output.write(path, f"{before}{BEGIN}\n{markdown(cells)}\n{END}{after}")
+    page = marked.read(path, BLOCK, "")
+    output.write(path, marked.rewritten(page, BLOCK, markdown(cells), path))
