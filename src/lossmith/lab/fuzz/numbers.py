@@ -166,6 +166,9 @@ def _judge_reduced(case: Case, record: Formula, got: float) -> str | None:
     parameters = tuple(v for _, v in case.parameters)
     truths = [next(_truths(record, parameters, x, case.dtype)) for x in case.points]
     share = 1 / len(truths) if case.reduction == "mean" else 1
+    whole = mp.fsum(abs(t[0]) for t in truths)
+    if case.dtype == "float64" and whole > float(torch.finfo(torch.float64).max):
+        return None  # no wider type holds the sum
     total = share * mp.fsum(t[0] for t in truths)
     # As sure as the least sure of its terms.
     bound = share * mp.fsum(
