@@ -20,7 +20,10 @@ CAUGHT = (
     "0.5*(minimum(abs(u), 7.5)/(1 + minimum(abs(u), 7.5)))",  # a jump of the size of a rounding
     "where(abs(u) < 1.1, u**2/(1.3 + u**2), 1.1**2/(1.3 + 1.1**2))",
     "maximum((u + 2)**4, 0.5)",  # no cut at all: its roots are not rational, and SymPy not sure
+    "u**6/(1 + u**2) - u**4 + u**2",  # convex: the grid saw nothing but rounding
+    "sqrt(1 + (u - 3)**4) - (u - 3)**2",  # highest, likewise
     "minimum((u + 7.5)**4, 3)",  # symmetric: no point that was tried lay in the dip
+    "1 - exp(-((2*u + 7)**4))",  # likewise, without a cut
     "where(u < 0.3, 0, 1)",  # redescending, as defined: no slope far out, and not constant
 )
 
