@@ -35,12 +35,14 @@ _ROOTS = (
     *("u**4", "u**6", "u**8", "(u + {a})**4"),
 )
 _SHAPES = (
-    *("({r})/({a} + {r})", "1 - exp(-({r})/{a})", "log1p({r})", "sqrt({a} + {r}) - sqrt({a})"),
+    *("({r})/({a} + {r})", "1 - exp(-({r})/{a})", "log1p({r})", "sqrt({b} + {r}) - sqrt({b})"),
     *("tanh({r})", "({r})**2/(1 + ({r})**2)", "({r})/sqrt({a} + ({r})**2)", "{a}*({r})"),
     *("({r})/({a} + {r})**2", "({r})*exp(-({r}))", "minimum({r}, {a})", "maximum({r}, {a})"),
     *("where(u < {a}, {r}, 0)", "where(abs(u) < {a}, {r}, {a})", "({r})/(1 + log1p({r}))"),
     *("1/({a} + {r})", "softplus(u) + {r}", "sigmoid(u)*({r})", "({r}) - {a}*log1p({r})"),
 )  # fmt: skip
+# The root of another decimal is a rounded float before Lossmith sees it, and 0 at 0 is none then.
+_SQUARES = ("1", "2", "3", "0.25")
 _NUMBERS = ("0.5", "1", "2", "3", "0.25", "7.5")
 
 
@@ -50,7 +52,8 @@ def text(seed: object) -> str:
     deep = draw.random() < 0.4
     found = draw.choice(_ROOTS[: 5 if deep else 9]).format(a=draw.choice(_NUMBERS))
     for _ in range(1 + deep):
-        found = draw.choice(_SHAPES).format(r=found, a=draw.choice(_NUMBERS))
+        shape, a, b = (draw.choice(given) for given in (_SHAPES, _NUMBERS, _SQUARES))
+        found = shape.format(r=found, a=a, b=b)
         if any(word in found for word in ("sigmoid(u)", "softplus(u)", "log1p(")):
             break  # not everywhere above 0, or with u in too many places
     return found

@@ -23,7 +23,7 @@ CAUGHT = (
     "u**6/(1 + u**2) - u**4 + u**2",  # convex: the grid saw nothing but rounding
     "sqrt(1 + (u - 3)**4) - (u - 3)**2",  # highest, likewise
     "minimum((u + 7.5)**4, 3)",  # symmetric: no point that was tried lay in the dip
-    "1 - exp(-((2*u + 7)**4))",  # likewise, without a cut
+    "1 - exp(-((u + 7.5)**4))",  # likewise, without a cut
     "where(u < 0.3, 0, 1)",  # redescending, as defined: no slope far out, and not constant
 )
 
