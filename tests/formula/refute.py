@@ -69,7 +69,9 @@ def refute(p: Properties, f: Curve) -> list[str]:
     """What a dense grid, and how the curve grows at its ends, say against the claims."""
     with mp.workdps(DIGITS):
         near = [mp.mpf("1.0371") * mp.mpf(10) ** (mp.mpf(k) / 20) for k in range(-80, 81)]
-        us = sorted([-u for u in near] + near)
+        # Evenly spread where the drawn numbers lie, and never on one of them.
+        even = [mp.mpf(k) / 8 + mp.mpf("0.0613") for k in range(-80, 80)]
+        us = sorted([-u for u in near] + near + even)
         least = p.minimiser
         low = (
             us
@@ -162,7 +164,7 @@ def _bound(name: str, claim: float | None, f: Curve, us: list[Real], sign: int) 
     values = []
     with mp.workdps(DIGITS + 12 * max(PATH)):
         values = [sign * f(u) for u in (*us, mp.mpf(0), *far)]
-    top = max(values)
+    top = max(*values, _peak(lambda u: sign * f(u), sorted(us), [sign * f(u) for u in sorted(us)]))
     if math.isinf(claim):
         grows = any(b > a + 1 for a, b in zip(values[-4:-2], values[-2:], strict=True))
         return [] if grows else [f"{name}: claimed infinite, {mp.nstr(top, 6)} seen"]

@@ -9,6 +9,7 @@ import pytest
 
 import lossmith
 from formula.refute import WORDS, refute, text, written
+from lossmith.errors import FormulaError
 from lossmith.formula import properties
 from lossmith.formula.algebra import Properties
 from seeded import commit
@@ -43,7 +44,13 @@ def test_what_was_once_claimed(formula: str) -> None:
 @pytest.mark.parametrize("number", range(3))
 def test_claims_of_drawn_formulas(number: int) -> None:
     formula = text(f"{commit()} {number}")
-    assert refute(claimed(formula), written(formula)) == [], formula
+    try:
+        found = claimed(formula)
+    except FormulaError as error:  # maximum(1 - exp(-u**2), 1) is 1
+        if "does not depend on u" not in str(error):
+            raise
+        return
+    assert refute(found, written(formula)) == [], formula
 
 
 # One formula that is smooth and bounded, one with a corner, and what is not so of them.
