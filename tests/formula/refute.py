@@ -35,12 +35,14 @@ _ROOTS = (
     *("u**4", "u**6", "u**8", "(u + {a})**4"),
 )
 _SHAPES = (
-    *("({r})/({a} + {r})", "1 - exp(-({r})/{a})", "log1p({r})", "sqrt({a} + {r}) - sqrt({a})"),
+    *("({r})/({a} + {r})", "1 - exp(-({r})/{a})", "log1p({r})", "sqrt({b} + {r}) - sqrt({b})"),
     *("tanh({r})", "({r})**2/(1 + ({r})**2)", "({r})/sqrt({a} + ({r})**2)", "{a}*({r})"),
     *("({r})/({a} + {r})**2", "({r})*exp(-({r}))", "minimum({r}, {a})", "maximum({r}, {a})"),
     *("where(u < {a}, {r}, 0)", "where(abs(u) < {a}, {r}, {a})", "({r})/(1 + log1p({r}))"),
     *("1/({a} + {r})", "softplus(u) + {r}", "sigmoid(u)*({r})", "({r}) - {a}*log1p({r})"),
 )  # fmt: skip
+# The root of another decimal is a rounded float before Lossmith sees it, and 0 at 0 is none then.
+_SQUARES = ("1", "2", "3", "0.25")
 _NUMBERS = ("0.5", "1", "2", "3", "0.25", "7.5")
 
 
@@ -50,7 +52,8 @@ def text(seed: object) -> str:
     deep = draw.random() < 0.4
     found = draw.choice(_ROOTS[: 5 if deep else 9]).format(a=draw.choice(_NUMBERS))
     for _ in range(1 + deep):
-        found = draw.choice(_SHAPES).format(r=found, a=draw.choice(_NUMBERS))
+        shape, a, b = (draw.choice(given) for given in (_SHAPES, _NUMBERS, _SQUARES))
+        found = shape.format(r=found, a=a, b=b)
         if any(word in found for word in ("sigmoid(u)", "softplus(u)", "log1p(")):
             break  # not everywhere above 0, or with u in too many places
     return found
@@ -66,7 +69,9 @@ def refute(p: Properties, f: Curve) -> list[str]:
     """What a dense grid, and how the curve grows at its ends, say against the claims."""
     with mp.workdps(DIGITS):
         near = [mp.mpf("1.0371") * mp.mpf(10) ** (mp.mpf(k) / 20) for k in range(-80, 81)]
-        us = sorted([-u for u in near] + near)
+        # Evenly spread where the drawn numbers lie, and never on one of them.
+        even = [mp.mpf(k) / 8 + mp.mpf("0.0613") for k in range(-80, 80)]
+        us = sorted([-u for u in near] + near + even)
         least = p.minimiser
         low = (
             us
@@ -159,7 +164,7 @@ def _bound(name: str, claim: float | None, f: Curve, us: list[Real], sign: int) 
     values = []
     with mp.workdps(DIGITS + 12 * max(PATH)):
         values = [sign * f(u) for u in (*us, mp.mpf(0), *far)]
-    top = max(values)
+    top = max(*values, _peak(lambda u: sign * f(u), sorted(us), [sign * f(u) for u in sorted(us)]))
     if math.isinf(claim):
         grows = any(b > a + 1 for a, b in zip(values[-4:-2], values[-2:], strict=True))
         return [] if grows else [f"{name}: claimed infinite, {mp.nstr(top, 6)} seen"]

@@ -16,12 +16,15 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from lossmith.formula.calculus import polish
+from lossmith.formula.exact import certain
 from lossmith.formula.pieces import DIGITS, Piece, real
 
 Real = Any
 Array = NDArray[np.float64]
 PER_PIECE = 1200
 CANDIDATES = 4
+FEWER = 400  # points of a grid where each takes many digits
+ENOUGH = 400  # digits inside a piece, at most
 _GOLDEN = (5**0.5 - 1) / 2
 
 # The primitives in float64: good to a few digits of the last, which is all a grid asks for.
@@ -101,16 +104,39 @@ def _middle(piece: Piece) -> Real:
 def _inner(piece: Piece, order: int, sign: int) -> list[Peak]:
     grid = samples(piece)
     heights = sign * fast(piece, order)(grid)
+    tops = _tops(heights)
+
+    def height(u: Real) -> Real:
+        return sign * piece.exact(order, u)
+
+    if any(_noise(heights[i], height(mp.mpf(grid[i]))) for i in tops):
+        # Of terms that cancel, float64 sees their rounding alone, and it hides every peak.
+        expression = polish(piece.derivative(order))
+
+        def height(u: Real) -> Real:
+            return sign * certain(expression, u, ENOUGH)
+
+        grid = grid[:: max(1, len(grid) // FEWER)]
+        heights = np.array([float(height(mp.mpf(u))) for u in grid])
+        tops = _tops(heights)
+    last = len(grid) - 1
+    ends = [(mp.mpf(grid[max(i - 1, 0)]), mp.mpf(grid[min(i + 1, last)])) for i in tops]
+    return [_climb(height, low, high) for low, high in ends]
+
+
+def _tops(heights: Array) -> NDArray[np.intp]:
+    """Where the highest points are that none beside them is above."""
     heights[~np.isfinite(heights)] = -np.inf
     tops = np.flatnonzero(
         (heights >= np.append(-np.inf, heights[:-1])) & (heights >= np.append(heights[1:], -np.inf))
     )
-    best = tops[np.argsort(heights[tops])[-CANDIDATES:]]
-    found = []
-    for i in best:
-        low, high = grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)]
-        found.append(_climb(lambda u: sign * piece.exact(order, u), mp.mpf(low), mp.mpf(high)))
-    return found
+    return tops[np.argsort(heights[tops])[-CANDIDATES:]]
+
+
+def _noise(seen: float, true: Real) -> bool:
+    """Whether a number in float64 is not the one that it should be, by far more than it rounds."""
+    far = abs(seen - true) > 1e-3 * max(abs(seen), abs(true)) + 1e-12
+    return bool(np.isfinite(seen) and far)
 
 
 def _climb(f: Callable[[Real], Real], low: Real, high: Real) -> Peak:

@@ -15,7 +15,7 @@ from lossmith.formula.algebra import Properties as Properties
 from lossmith.formula.calculus import polish
 from lossmith.formula.domain import Interval
 from lossmith.formula.exact import function
-from lossmith.formula.extremes import Array, fast, highest, size
+from lossmith.formula.extremes import Array, fast, highest, samples, size
 from lossmith.formula.kinks import Kink, found, smoothness, stated_at
 from lossmith.formula.pieces import DIGITS, Piece, bound, concrete, pieces
 from lossmith.formula.record import Formula
@@ -105,6 +105,10 @@ def _symmetric(
     # Between two cuts, of either sign, both sides are analytic: equal at a few points, or not.
     gaps = itertools.pairwise(places)
     points += places[1:] + [a + t * (b - a) for a, b in gaps for t in (0.003, 0.21, 0.5, 0.83)]
+    # And where the two sides differ most on a grid, for a bump that is flat elsewhere.
+    grid = np.unique(np.abs(np.concatenate([samples(p) for p in parts])))
+    gap = np.abs(along(parts, grid) - along(parts, -grid))
+    points.append(float(grid[np.argmax(np.where(np.isfinite(gap), gap, -1.0))]))
     pairs = ((run(mp.mpf(u)), run(-mp.mpf(u))) for u in points)
     return all(abs(a - b) <= mp.mpf(10) ** -25 * (1 + abs(a)) for a, b in pairs)
 
