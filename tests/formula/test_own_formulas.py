@@ -1,5 +1,6 @@
 """What a person may write, and what both engines then make of it, against torch in float64."""
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,7 @@ from torch import Tensor
 import lossmith
 from lossmith import FormulaError
 from lossmith import primitives as w
+from lossmith.face.signature import PASSED_ON
 from lossmith.formula import properties
 from lossmith.formula.kinks import kinks
 
@@ -105,6 +107,7 @@ def test_curvature_at_zero_is_the_one_that_the_properties_state() -> None:
         ("w.gauss_moment(abs(u), 2)", 2.0),
         ("w.tanh(abs(u))**2 + abs(u)**3", 2.0),
         ("w.log1p(abs(u)) * abs(u)", 2.0),
+        ("w.log1p_square(abs(u) / (0.5 + abs(u)))", 8.0),
         ("w.softplus(abs(u)) * (1 + w.exp(-abs(u))) - abs(u)**2 / 4", None),
     ],
 )
@@ -136,6 +139,25 @@ def test_a_power_of_what_touches_zero_has_a_slope_there(text: str, bend: float |
     assert kernel(loss)[1][POINTS == 0].tolist() == [0.0]
     if bend is not None:
         assert found.hessian.item() == bend
+
+
+def test_names_of_functions_that_take_any_loss_are_refused() -> None:
+    """Or their own argument would take what is meant for the loss."""
+    doors = {
+        "residual": (lossmith.derivatives, lossmith.engine_for, lossmith.curve),
+        "margin": (lossmith.CrammerSinger.__init__, lossmith.OneVsRest.__init__),
+        "probability": (
+            lossmith.linear_loss, lossmith.LinearLoss.__init__,
+            lossmith.class_parallel_loss, lossmith.ClassParallelLoss.__init__,
+        ),
+    }  # fmt: skip
+    for family, functions in doors.items():
+        arguments = [p for f in functions for p in inspect.signature(f).parameters.values()]
+        names = {p.name for p in arguments if p.kind is not p.VAR_KEYWORD} - {"self"}
+        assert names <= {*PASSED_ON["residual"], *PASSED_ON[family]}
+    for name in ("prediction", "order"):
+        with pytest.raises(FormulaError, match=f"'{name}', which is an argument of functions"):
+            written(f"def own(u, {name}: lossmith.Real = 1.0): return {name} * u")
 
 
 def huber(u: Tensor) -> Tensor:

@@ -104,6 +104,19 @@ def data(loss: Linked) -> list[Argument]:
     ]  # fmt: skip
 
 
+# Arguments of functions that take any loss and hand its parameters on, by family: `derivatives`,
+# `engine_for`, `curve`; `CrammerSinger`; `linear_loss`, `class_parallel_loss` and their Modules.
+PASSED_ON = {
+    "residual": ("loss", "prediction", "target", "u", "order"),
+    "margin": ("class_weight", "ignore_index", "reduction"),
+    "probability": (
+        *("logits", "features", "weight", "bias", "block", "sample_weight", "mask", "class_weight"),
+        *("label_smoothing", "ignore_index", "reduction", "process_group", "shard_sizes"),
+        *("in_features", "num_classes", "per_class", "device", "dtype"),
+    ),
+}
+
+
 def free(loss: Linked, taken: frozenset[str]) -> None:
     """A parameter is an argument of the call and an attribute of the Module: its name is free.
 
@@ -111,9 +124,14 @@ def free(loss: Linked, taken: frozenset[str]) -> None:
     """
     call = {shape_words(loss)[0], "target", "self"}
     call |= {a.name for a in [*options(loss), *data(loss)]}
+    further = {*PASSED_ON["residual"], *PASSED_ON[loss.formula.family]}
     for name in (p.name for p in loss.formula.parameters):
-        if name in call or name in taken:
-            by = "an argument of every call" if name in call else "an attribute of every Module"
+        if name in call or name in taken or name in further:
+            by = "an attribute of every Module"
+            if name in call:
+                by = "an argument of every call"
+            elif name in further:
+                by = "an argument of functions that take any loss"
             raise FormulaError(
                 f"{loss.name}: a parameter cannot be called {name!r}, which is {by}. Give it "
                 f"another name, for example {name}_ or {name}_0."

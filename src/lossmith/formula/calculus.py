@@ -15,7 +15,7 @@ from lossmith.formula.admit import U as U
 from lossmith.formula.admit import symbols as symbols
 from lossmith.formula.primitives import bernoulli, complement, logistic_density, sigmoid, tanh
 from lossmith.formula.record import Formula
-from lossmith.formula.vanishing import differentiate, settled, touching
+from lossmith.formula.vanishing import differentiate, settled, squared, touching
 
 Expr = Any
 _FOLDED = 16  # branches that a sum of pieces may have when it is written as one
@@ -79,6 +79,7 @@ def polish(expression: Expr) -> Expr:
     products that would be 0·∞ become 0 where they are.
     """
     expression = expression.replace(lambda e: e.is_Mul, touching)
+    expression = expression.replace(lambda e: e.is_Mul or (e.is_Pow and e.exp == 2), squared)
     if expression.has(tanh):
         expression = expression.replace(lambda e: e.is_Add, _share_density)
     if expression.has(complement):

@@ -85,6 +85,34 @@ def _met(product: Expr) -> Expr:
     return product
 
 
+def squared(product: Expr) -> Expr:
+    """(a + b·sign)·(c + d·sign) as a·c + b·d where the sign is 0: so it is on average beside it.
+
+    Of curvature the square of a slope is such a product, where |x| stands inside a formula.
+    """
+    factors: list[Expr] = []
+    for factor in sp.Mul.make_args(product):
+        twice = factor.is_Pow and factor.exp == 2 and factor.base.is_Add
+        factors += [factor.base, factor.base] if twice else [factor]
+    sums = [f for f in factors if f.is_Add]
+    terms = [sp.Mul.make_args(term) for total in sums for term in total.args]
+    for side in {f for term in terms for f in term if isinstance(f, sp.sign)}:
+        halves = [s for s in sums if any(side in sp.Mul.make_args(term) for term in s.args)]
+        if len(halves) == 2:
+            (a, b), (c, d) = (_halved(total, side) for total in halves)
+            there = sp.Mul(a * c + b * d, *(f for f in factors if f not in halves))
+            return sp.Piecewise((there, _zero(side.args[0])), (product, True), evaluate=False)
+    return product
+
+
+def _halved(total: Expr, side: Expr) -> tuple[Expr, Expr]:
+    """The terms without a sign, and the factors of those with it."""
+    terms = [sp.Mul.make_args(term) for term in total.args]
+    without = [sp.Mul(*term) for term in terms if side not in term]
+    beside = [sp.Mul(*(f for f in term if f != side)) for term in terms if side in term]
+    return sp.Add(*without), sp.Add(*beside)
+
+
 def settled(product: Expr) -> Expr:
     """0 where one factor is 0 and stays the stronger, whatever another becomes there.
 
