@@ -127,7 +127,7 @@ MARGIN: dict[str, Shape] = {
     "squared_hinge": Shape(lambda u: (1 - u).clamp(min=0) ** 2, _at(1.0)),
     "smoothed_hinge": Shape(_smoothed_hinge, lambda gamma=1.0: (1.0 - gamma, 1.0)),
     "ramp": Shape(
-        lambda u, s=-1.0: torch.minimum((1 - u).clamp(min=0), torch.as_tensor(1 - s).to(u)),
+        lambda u, s=-1.0: torch.minimum((1 - u).clamp(min=0), 1 - s + torch.zeros_like(u)),
         lambda s=-1.0: (s, 1.0),
     ),
     "perceptron": Shape(lambda u: (-u).clamp(min=0), _at(0.0)),

@@ -261,7 +261,7 @@ def _sides(case: Case, x: Real) -> tuple[list[Jet], list[Jet]]:
         third = room.branch and mp.isfinite(exact.d) and not _near(exact.d, jets[-1].d)
         for jet in jets:
             jet.dd = mp.nan
-            jet.d = mp.nan if room.jump or third else jet.d
+            jet.d = mp.nan if room.jump or room.choice or third else jet.d
             jet.by = [mp.nan if any(r.tie for r in rooms) else b for b in jet.by]
     return jets, noisy
 

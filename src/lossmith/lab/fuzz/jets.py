@@ -31,6 +31,7 @@ class Room:
     edge: bool = False  # a comparison was a tie, or nearly
     tie: bool = False  # exactly, whatever u is
     branch: bool = False  # one of branches, or of an |x| that only touches 0
+    choice: bool = False  # of the larger of two that are equal and do not go on alike
     jump: bool = False  # of a sign
     kinks: set[Real] = field(default_factory=set)  # slopes of what lies in |x| and is 0
 

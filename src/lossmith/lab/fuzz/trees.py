@@ -199,6 +199,7 @@ def run(t: Tree, u: Jet, parameters: Sequence[Jet]) -> Jet:
     for other in rest:
         if kind.startswith(("sp.", "w.")):
             first.room.compare(first.x, other.x)
+            first.room.choice |= first.x == other.x and first.d != other.d
             larger = kind.lower().endswith(("max", "maximum"))
             first = first if (first.x > other.x) == larger else other
         elif kind == "**":
