@@ -149,23 +149,25 @@ def test_memory_stays_with_a_thread_that_was_left_behind(loss, monkeypatch):
 
 @pytest.fixture
 def stopped():
-    """A handler that raises, as a timeout's does."""
+    """A handler that raises, as a timeout's does, while this event is set."""
+    armed = threading.Event()
 
     def handler(number, frame):
-        raise StopError
+        if armed.is_set():
+            raise StopError
 
     before = signal.signal(signal.SIGUSR1, handler)
-    yield
+    yield armed
     signal.signal(signal.SIGUSR1, before)
 
 
-@pytest.mark.usefixtures("stopped")
 @pytest.mark.parametrize("loss", [one_each, rows])
 @DRAWN
 @given(delays=st.lists(st.floats(0, 0.02), min_size=1, max_size=3))
-def test_signals_at_any_moment(loss, delays):
+def test_signals_at_any_moment(stopped, loss, delays):
     """A handler that raises, up to three times in one call; what comes after is right."""
     loss()
+    stopped.set()
 
     def send():
         for delay in delays:
@@ -181,6 +183,12 @@ def test_signals_at_any_moment(loss, delays):
     while sender.is_alive():
         try:
             sender.join()
+        except StopError:
+            continue
+    # A signal that went to another thread may still be on its way here.
+    while stopped.is_set():
+        try:
+            stopped.clear()
         except StopError:
             continue
     right(loss)

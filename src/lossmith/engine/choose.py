@@ -98,7 +98,8 @@ def _out_of_reach(loss: Linked, parameters: tuple[float, ...], dtype: torch.dtyp
         if not least < parameters[-1] < high:
             return f"{scale.name} = {parameters[-1]:g} leaves the range of the kernels' numbers"
     for p in parameters:
-        if not -largest < p < largest:
+        # A parameter as good as 0 has the limit of a formula where u leaves the range of its type.
+        if not -largest < p < largest or 0.0 < abs(p) < least:
             return f"a parameter of {p:g} leaves the range of the kernels' numbers"
     return None
 

@@ -247,6 +247,8 @@ def _sides(case: Case, x: Real) -> tuple[list[Jet], list[Jet]]:
     safe = _SAFE[case.dtype]
     rooms = [Room() for _ in places]
     jets = [_at(case, p, r) for p, r in zip(places, rooms, strict=True)]
+    if room.gap < 8 * _UNIT[case.dtype]:  # which side rounding falls on is anybody's guess
+        return [], []
     if room.most > safe or (len(places) == 1 and room.least < 1 / safe):
         return [], []
     if abs(exact.x - jets[0].x) > 1e-3 * (1 + abs(exact.x)):  # a jump

@@ -29,6 +29,7 @@ class Room:
     )  # the smallest number but 0, and the largest
     most: Real = field(default_factory=lambda: mp.mpf(0))
     edge: bool = False  # a comparison was a tie, or nearly
+    gap: Real = field(default_factory=lambda: mp.inf)  # the nearest that was none
     tie: bool = False  # exactly, whatever u is
     branch: bool = False  # one of branches, or of an |x| that only touches 0
     choice: bool = False  # of the larger of two that are equal and do not go on alike
@@ -49,6 +50,8 @@ class Room:
             self.edge = True
             self.branch |= branch
             self.tie |= a == b
+            if a != b:
+                self.gap = min(self.gap, abs(a - b) / (abs(a) + abs(b)))
 
 
 @dataclass

@@ -293,7 +293,10 @@ def _apart(
         size = None if size is None else size[where]
     if not got.numel():
         return None
-    error = (got.double() - want).abs()
+    # What the dtype cannot hold is infinite in it.
+    want = torch.where(want.abs() > torch.finfo(got.dtype).max, want * torch.inf, want)
+    error = torch.where(got.double() == want, 0.0, (got.double() - want).abs())
+    want = want.nan_to_num(0.0, 0.0, 0.0)
     largest = float((want if size is None else size).abs().max())
     if bool((error <= relative * largest + absolute).all()):  # and no NaN
         return None

@@ -183,10 +183,13 @@ def _judge_reduced(case: Case, record: Formula, got: float) -> str | None:
 
 
 def _unit(case: Case, record: Formula, order: int) -> float:
-    """What a kernel's 1 is worth: it holds ψ in units of the scale."""
-    if case.engine != "kernel" or record.scale is None:
+    """What a kernel's 1 is worth: it holds ψ in units of the scale, and of large parameters."""
+    if case.engine != "kernel":
         return 1.0
-    return max(1.0, case.parameters[-1][1] ** (record.scale.power - order))
+    numbers = [abs(value) for _, value in case.parameters]
+    if record.scale is None:
+        return max([1.0, *numbers])
+    return max([1.0, *numbers[:-1]]) * max(1.0, numbers[-1] ** (record.scale.power - order))
 
 
 def _stored_in(case: Case, order: int) -> str:
