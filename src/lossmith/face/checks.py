@@ -180,11 +180,17 @@ def per_class(name: str, argument: str, value: Tensor, logits: Tensor) -> None:
         )
 
 
+def repeats(value: Tensor, along: Tensor) -> bool:
+    """Whether a tensor repeats along another, by torch's rule, and never enlarges it."""
+    shape, whole = value.shape, along.shape
+    ends = whole[len(whole) - len(shape) :]
+    return len(shape) <= len(whole) and all(a in (1, b) for a, b in zip(shape, ends, strict=True))
+
+
 def per_element(name: str, argument: str, value: Tensor, prediction: Tensor) -> None:
     """A parameter that repeats along the prediction, by torch's rule, and never enlarges it."""
-    shape, whole = tuple(value.shape), tuple(prediction.shape)
-    ends = whole[len(whole) - len(shape) :]
-    if len(shape) > len(whole) or any(a not in (1, b) for a, b in zip(shape, ends, strict=True)):
+    if not repeats(value, prediction):
+        shape, whole = tuple(value.shape), tuple(prediction.shape)
         raise ShapeError(
             f"{name}: {argument} has shape {shape} and the prediction {whole}: a parameter is one "
             "number, or repeats along the prediction from its last dimension on, such as (D,) for "

@@ -33,9 +33,8 @@ def never_larger(name: str, argument: str, value: Tensor, losses: Tensor) -> Ten
     if not isinstance(value, Tensor):
         settings.no_tensor(name, argument, value)
     checks.device(name, argument, value, losses)
-    shape, whole = tuple(value.shape), tuple(losses.shape)
-    ends = whole[len(whole) - len(shape) :]
-    if len(shape) > len(whole) or any(a not in (1, b) for a, b in zip(shape, ends, strict=True)):
+    if not checks.repeats(value, losses):
+        shape, whole = tuple(value.shape), tuple(losses.shape)
         raise ShapeError(
             f"{name}: {argument} has shape {shape} but the losses have {whole}. Give one number "
             "for each, or a size of 1 in the dimensions along which it repeats."

@@ -175,7 +175,7 @@ def _judge_reduced(case: Case, record: Formula, got: float) -> str | None:
         abs(t[0]) + abs(mp.mpf(x) * t[1]) for t, x in zip(truths, case.points, strict=True)
     )
     info: Any = torch.finfo(DTYPES[_stored_in(case, 0)])
-    tiny = info.tiny * len(truths) * max(1.0, _unit(case, record, 0))
+    tiny = info.tiny * len(truths) * _unit(case, record, 0)
     worst = error(got, total, bound, SimpleNamespace(max=info.max, tiny=min(tiny, info.max)))
     if worst <= 10 * _target(case, 0):
         return None
