@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ CHOSEN = {
         *("binary_focal", "generalized_cross_entropy", "squared_hinge", "hinge", "ramp"),
         *("savage", "exponential"),
     ),
-    "regression": ("l1", "huber", "smooth_l1", "log_cosh", "cauchy", "tukey_biweight"),
+    "regression": ("l1", "huber", "log_cosh", "cauchy", "tukey_biweight"),
 }
 FAMILIES = {
     "classification": ("probability", "margin"),
@@ -107,7 +108,19 @@ class Candidate:
             return True
         return self.task == "binary" and record.builtin and self.name in LOG_ODDS
 
-    def build(self, classes: int, features: int, class_weight: Array | None) -> Criterion:
+    @cached_property
+    def start(self) -> Candidate | None:
+        """The convex relative that the record names, with the same extras; None if it has none."""
+        record = self.record
+        if record is None or not record.start:
+            return None
+        first = lossmith.formula_of(record.start)
+        loss = getattr(lossmith, record.start)
+        return Candidate(first.name, self.task, tuple(first.defaults.items()), loss, self.extras)
+
+    def build(
+        self, classes: int, features: int, class_weight: Array | None, unit: float = 1.0
+    ) -> Criterion:
         """Make what is trained, for scores, features and targets of a batch."""
         return Criterion(
             self.loss,
@@ -115,6 +128,7 @@ class Candidate:
             dict(self.parameters),
             class_weight=class_weight if self.extra("balanced") else None,
             center=(classes, features, self.extra("center")),
+            unit=unit if self.record is not None else 1.0,
         )
 
     def curve(self, u: Array) -> tuple[Array, Array] | None:

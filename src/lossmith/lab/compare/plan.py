@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lossmith.errors import InputError
-from lossmith.lab.compare import conditions, folds, models, owned
+from lossmith.lab.compare import conditions, folds, models, owned, same
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import CLEAN, Condition
 from lossmith.lab.compare.folds import Place
@@ -31,6 +31,7 @@ class Plan:
     dataset: Dataset
     candidates: list[Candidate]
     reasons: dict[str, str]
+    left_out: tuple[str, ...] = ()  # losses that would have run twice, a sentence each
 
     @property
     def trials(self) -> list[Trial]:
@@ -61,6 +62,7 @@ def resolve(settings: Settings, dataset: Dataset) -> Plan:
         candidates = [c for c in candidates if features or not c.extra("center")]
         if max(ratios.values()) > IMBALANCED:
             candidates[1:1] = parse([f"{candidates[0].name}:balanced=1"], task)[1:]
+    candidates, left_out = same.apart(candidates)
     for candidate in candidates:
         if candidate.extra("center") and not features:
             raise InputError(
@@ -74,7 +76,8 @@ def resolve(settings: Settings, dataset: Dataset) -> Plan:
     specs = tuple(candidate.spec for candidate in candidates)
     full = replace(settings, losses=specs, conditions=asked)
     work = Work(full, task, own, tuple((key, name) for key, (name, _) in chosen.items()))
-    return Plan(work, dataset, candidates, {key: why for key, (_, why) in chosen.items()})
+    reasons = {key: why for key, (_, why) in chosen.items()}
+    return Plan(work, dataset, candidates, reasons, tuple(left_out))
 
 
 def _features(settings: Settings, dataset: Dataset, condition: Condition) -> int:

@@ -52,6 +52,7 @@ def as_data(
             if name in used
         },
         "candidates": [_candidate(candidate) for candidate in plan.candidates],
+        "left_out": list(plan.left_out),
         "conditions": [_outcome(outcome) for outcome in outcomes],
         "trials": [{k: v for k, v in result.items() if k != "seconds"} for result in results],
         "seconds": {
@@ -105,6 +106,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "about": record.doc.partition("\n\n")[0] if record else "A function of your own.",
         "extras": [EXTRAS[key] for key, _ in candidate.extras],
         "cite": record.cite if record else "",
+        "start": candidate.start.phrase if candidate.start else None,
         "curve": None
         if curves is None
         else {

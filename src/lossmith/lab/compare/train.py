@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossmith.lab.compare.criterion import Criterion
 from lossmith.lab.compare.metrics import Judged, Metric
 from lossmith.lab.compare.models import Net
 
 BLOCK = 8192  # rows that are scored at a time, so that memory stays bounded
+HEAD_START = 3  # a loss that starts from a convex relative lends it 1 of so many epochs
 SHOWN = 2000  # rows that the curves for the pictures are measured on, at most
 
 
@@ -83,25 +84,33 @@ def fit(
     budget: Budget,
     metric: Metric,
     order: torch.Generator,
+    start: Criterion | None = None,
 ) -> Fit:
     """Train on the rows, and keep the epoch that is best on parts["validation"].
+
+    With a `start` the first epochs, a third of all, are trained by that, with an optimiser of
+    their own; none of them is kept, for what is judged is what the loss itself makes of them.
 
     A later epoch with an equal score is kept too, but only a better one prolongs the training.
     The other parts are for the curves of the pictures; nothing is chosen by them.
     """
-    trained = [*net.parameters(), *criterion.parameters()]
-    optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
+    lent = budget.epochs // HEAD_START if start is not None else 0
+    active = start if start is not None and lent else criterion
+    trained, optimizer = _optimizer(net, active, rate)
     curves: dict[str, list[float]] = {name: [] for name in parts}
-    best, best_epoch, better = -np.inf, 0, 0
+    best, best_epoch, better = -np.inf, 0, lent
     kept: list[Tensor] = []
     for epoch in range(1, budget.epochs + 1):
+        if epoch == lent + 1 and lent:
+            active = criterion
+            trained, optimizer = _optimizer(net, active, rate)
         net.train()
         total = torch.zeros((), dtype=torch.float64)
         for batch in torch.randperm(len(rows), generator=order).split(budget.batch_size):
             if len(batch) == 1 < budget.batch_size:
                 continue  # one row left over, from which no batch normalisation can learn
             scores, features = net(rows[batch])
-            value = criterion(scores, features, target[batch])
+            value = active(scores, features, target[batch])
             for weights in trained:  # what zero_grad does, without its hooks
                 weights.grad = None
             value.backward()
@@ -113,6 +122,8 @@ def fit(
             return Fit(net, None, epoch, curves, f"not finite in epoch {epoch}")
         for name, score in scored.items():
             curves[name].append(score if metric.higher else -score)
+        if epoch <= lent:
+            continue
         if scored["validation"] >= best:
             better = epoch if scored["validation"] > best else better
             best, best_epoch = scored["validation"], epoch
@@ -121,6 +132,13 @@ def fit(
             break
     net.load_state_dict(dict(zip(net.state_dict(), kept, strict=True)))
     return Fit(net, best, best_epoch, curves)
+
+
+def _optimizer(
+    net: Net, criterion: Criterion, rate: float
+) -> tuple[list[nn.Parameter], torch.optim.Optimizer]:
+    trained = [*net.parameters(), *criterion.parameters()]
+    return trained, torch.optim.Adam(trained, lr=rate, fused=True)
 
 
 def scores_of(net: Net, rows: Tensor) -> NDArray[np.float64]:

@@ -114,11 +114,14 @@ def _tuned(
         for rate in settings.learning_rates:
             torch.manual_seed(int(weights))
             net = models.build(settings.model, shape, outputs, settings.hidden)
-            criterion = candidate.build(len(dataset.classes), features, rows.class_weight)
+            wanted = (len(dataset.classes), features, rows.class_weight, rows.residual_unit)
+            criterion = candidate.build(*wanted)
+            start = candidate.start.build(*wanted) if candidate.start else None
             order = torch.Generator().manual_seed(int(batches))
             try:
                 made = fit(
-                    net, criterion, rows.rows, rows.target, parts, rate, budget, metric, order
+                    *(net, criterion, rows.rows, rows.target, parts, rate, budget, metric, order),
+                    start,
                 )
             except Exception as error:
                 if candidate.record is not None:
