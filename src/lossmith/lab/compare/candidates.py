@@ -150,14 +150,19 @@ class Candidate:
         return value, -lossmith.curve(record, at, order=1, **given) / (1.0 + np.exp(u))
 
 
-def parse(texts: Sequence[str], task: str, own: Mapping[str, Any] | None = None) -> list[Candidate]:
+def parse(
+    texts: Sequence[str],
+    task: str,
+    own: Mapping[str, Any] | None = None,
+    baseline: str | None = None,
+) -> list[Candidate]:
     """Read the candidates, baseline first whether or not it was named.
 
     With no text these are the ones chosen for the task, and every one of the person's `own`.
     """
     mine = own or {}
     asked = list(texts) or [",".join((*CHOSEN[task], *mine))]
-    found = [_read(BASELINES[task], task, mine)]
+    found = [_read(baseline or BASELINES[task], task, mine)]
     for text in asked:
         for item in _items(text):
             candidate = _read(item, task, mine)

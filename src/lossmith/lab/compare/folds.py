@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from lossmith.lab.compare import robust
+from lossmith.lab.compare import goals, robust
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.metrics import Judged
 from lossmith.lab.compare.settings import GROUPS, Settings
@@ -142,7 +142,8 @@ def _make(dataset: Dataset, settings: Settings, place: Place) -> Rowset:
 
     def part(of: torch.Tensor, against: NDArray[Any], most: int) -> Part:
         some = np.unique(np.linspace(0, len(against) - 1, min(most, len(against))).astype(int))
-        template = Judged(dataset.task, np.empty(0), against[some], classes, rarest)
+        level = goals.level_of(settings.goal)
+        template = Judged(dataset.task, np.empty(0), against[some], classes, rarest, level=level)
         return Part(of if len(some) == len(against) else of[torch.from_numpy(some)], template)
 
     dtype = torch.float32 if dataset.task == "regression" else torch.int64

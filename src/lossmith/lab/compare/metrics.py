@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 Array = NDArray[np.float64]
 BINS = 15  # of the calibration error, as in Guo et al. 2017, On calibration of modern networks
@@ -28,6 +28,7 @@ class Judged:
     classes: int = 0
     rarest: int = 0
     probabilities: bool = False
+    level: float | None = None  # of the quantile or expectile that is to be predicted
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -67,7 +68,7 @@ class Metric:
     """A number that judges: what it is called, which way is better, and how it is written."""
 
     label: str
-    unit: str  # "percent", "nats", or "target": the unit of the target
+    unit: str  # "percent", "nats", "square" of a probability, or "target": that of the target
     tasks: tuple[str, ...]
     value: Callable[[Judged], float | None]
     higher: bool = True
@@ -91,10 +92,44 @@ def _log_loss(judged: Judged) -> float:
     return float(log_loss(judged.target, judged.probability, labels=labels))
 
 
-def _auc(judged: Judged) -> float | None:
-    if judged.task != "binary" or len(np.unique(judged.target)) < 2:
+def _ranked(judged: Judged, measure: Callable[[Any, Array], float]) -> float | None:
+    """A measure of the order of the rows; with more than two classes, the mean of each against all.
+
+    A class is then ordered by its score minus the largest of the others, which needs no softmax.
+    """
+    if len(np.unique(judged.target)) < 2:
         return None
-    return float(roc_auc_score(judged.target, judged.scores))
+    if judged.task == "binary":
+        return float(measure(judged.target, judged.scores))
+    found = []
+    for place in np.unique(judged.target):
+        rest = np.delete(judged.scores, place, axis=1).max(1)
+        found.append(float(measure(judged.target == place, judged.scores[:, place] - rest)))
+    return float(np.mean(found))
+
+
+def _brier(judged: Judged) -> float:
+    """Brier's score; of two classes that of one, as it is mostly given."""
+    wrong = judged.probability.copy()
+    wrong[np.arange(len(wrong)), judged.target] -= 1
+    both = float((wrong**2).sum(1).mean())
+    return both / 2 if judged.task == "binary" else both
+
+
+def _pinball(judged: Judged) -> float | None:
+    if judged.level is None:
+        return None
+    low = judged.target - judged.scores  # how much the prediction lies below
+    return float(np.maximum(judged.level * low, (judged.level - 1) * low).mean())
+
+
+def _asymmetric(judged: Judged) -> float | None:
+    """The root of twice the asymmetric squares: at level 0.5 the RMSE."""
+    if judged.level is None:
+        return None
+    low = judged.target - judged.scores
+    weight = np.where(low >= 0, judged.level, 1 - judged.level)
+    return float((2 * weight * low**2).mean() ** 0.5)
 
 
 def calibration(judged: Judged) -> list[list[float]]:
@@ -132,8 +167,12 @@ METRICS: dict[str, Metric] = {
         "worst class recall", "percent", _CLASSES, lambda j: float(j.recalls.min())
     ),
     "rare_recall": Metric("rarest class recall", "percent", _CLASSES, _rare_recall),
-    "auc": Metric("AUC", "percent", ("binary",), _auc),
+    "auc": Metric("AUC", "percent", _CLASSES, lambda j: _ranked(j, roc_auc_score)),
+    "average_precision": Metric(
+        "average precision", "percent", _CLASSES, lambda j: _ranked(j, average_precision_score)
+    ),
     "log_loss": Metric("log-loss", "nats", _CLASSES, _log_loss, higher=False, probabilities=True),
+    "brier": Metric("Brier score", "square", _CLASSES, _brier, False, probabilities=True),
     "calibration_error": Metric(
         "calibration error", "percent", _CLASSES, _calibration_error, False, probabilities=True
     ),
@@ -146,6 +185,8 @@ METRICS: dict[str, Metric] = {
         "95th percentile of errors", "target", _NUMBERS,
         lambda j: float(np.quantile(j.errors, 0.95)), False,
     ),
+    "pinball": Metric("pinball loss", "target", _NUMBERS, _pinball, False),
+    "asymmetric_rmse": Metric("asymmetric RMSE", "target", _NUMBERS, _asymmetric, False),
 }  # fmt: skip
 
 

@@ -52,6 +52,7 @@ def as_data(
             if name in used
         },
         "candidates": [_candidate(candidate) for candidate in plan.candidates],
+        "goal": {"text": settings.goal, "says": plan.goal},
         "left_out": list(plan.left_out),
         "conditions": [_outcome(outcome) for outcome in outcomes],
         "trials": [{k: v for k, v in result.items() if k != "seconds"} for result in results],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -41,9 +41,7 @@ class Part:
         scores = scores_of(net, self.rows)
         if not np.isfinite(scores).all():
             return -np.inf
-        t = self.template
-        judged = Judged(t.task, scores, t.target, t.classes, t.rarest, t.probabilities)
-        value = metric.value(judged) or 0.0
+        value = metric.value(replace(self.template, scores=scores)) or 0.0
         return value if metric.higher else -value
 
 

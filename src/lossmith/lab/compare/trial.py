@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from lossmith.lab.compare import folds, models, owned
+from lossmith.lab.compare import folds, goals, models, owned
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.folds import Place, Rowset
-from lossmith.lab.compare.metrics import METRICS, Judged, calibration, judge
+from lossmith.lab.compare.metrics import METRICS, calibration, judge
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.train import Budget, Fit, features_of, fit, one_thread, scores_of
 from lossmith.lab.data.dataset import Dataset
@@ -37,7 +37,9 @@ class Work:
         mine = None
         if self.own is not None and self.settings.losses_from is not None:
             mine = owned.losses(self.own, self.settings.losses_from)
-        return parse(self.settings.losses, self.task, mine)
+        goal = self.settings.goal
+        first = None if goal is None else goals.read(goal).baseline(self.task)
+        return parse(self.settings.losses, self.task, mine, first)
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,8 @@ def _judged(chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial) -> di
     if not np.isfinite(scores).all():
         return {"status": "diverged", "why": "the score of a test row is not finite"}
     task = candidate.task
-    classes = len(rows.class_weight) if rows.class_weight is not None else 0
-    judged = Judged(task, scores, rows.truth, classes, rows.rarest, candidate.gives_probabilities)
+    template = rows.judged_for(candidate.gives_probabilities)["test"].template
+    judged = replace(template, scores=scores, target=rows.truth)
     curves = {
         name: [round(value * rows.unit, 6) for value in values]
         for name, values in chosen.curves.items()
