@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.lab.compare import by_metric, goals
 from lossmith.lab.compare.candidates import EXTRAS, Candidate
+from lossmith.lab.compare.decisions import decisions
 from lossmith.lab.compare.metrics import METRICS
 from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.statistics import Interval
@@ -54,7 +56,7 @@ def as_data(
         "candidates": [_candidate(candidate) for candidate in plan.candidates],
         "goal": {"text": settings.goal, "says": plan.goal},
         "left_out": list(plan.left_out),
-        "conditions": [_outcome(outcome) for outcome in outcomes],
+        "conditions": [_outcome(outcome) | _beside(plan, outcome, results) for outcome in outcomes],
         "trials": [{k: v for k, v in result.items() if k != "seconds"} for result in results],
         "seconds": {
             "this_run": round(seconds, 3),
@@ -92,6 +94,16 @@ def as_csv(data: dict[str, Any]) -> str:
                 + [value for ends in flat[1:] for value in ends]
             )
     return out.getvalue()
+
+
+def _beside(plan: Plan, outcome: Outcome, results: Sequence[Result]) -> dict[str, Any]:
+    """What else the same trials say: by other metrics, and with other cuts."""
+    level = goals.level_of(plan.work.settings.goal)
+    return {
+        "by_metric": by_metric.best(outcome),
+        "is_metric": by_metric.says(outcome, level),
+        "decisions": decisions(plan.candidates, results, outcome.condition.key),
+    }
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

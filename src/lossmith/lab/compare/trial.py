@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lossmith.lab.compare import folds, goals, models, owned
+from lossmith.lab.compare import cuts, folds, goals, models, owned
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.folds import Place, Rowset
@@ -87,7 +87,7 @@ def run(work: Work, dataset: Dataset, trial: Trial) -> dict[str, Any]:
             dataset, work.settings, Place(trial.condition, trial.repeat, trial.fold)
         )
         with one_thread():
-            result |= _judged(chosen[0], rows, candidate, trial)
+            result |= _judged(work, chosen[0], rows, candidate, trial)
     result["seconds"] = time.perf_counter() - begin
     return result
 
@@ -148,7 +148,9 @@ def _mean(scores: Sequence[float | None]) -> float | None:
     return float(np.mean(there)) if len(there) == len(scores) else None
 
 
-def _judged(chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial) -> dict[str, Any]:
+def _judged(
+    work: Work, chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial
+) -> dict[str, Any]:
     scores = scores_of(chosen.net, rows.test) * rows.unit + rows.origin
     if not np.isfinite(scores).all():
         return {"status": "diverged", "why": "the score of a test row is not finite"}
@@ -167,6 +169,11 @@ def _judged(chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial) -> di
             pairs = zip(scores[:EMBEDDED], judged.target[:EMBEDDED], strict=True)
             found["shown"] = [[float(f"{value:.4g}") for value in pair] for pair in pairs]
         return found
+    held = rows.parts["validation"]
+    validation = replace(held.template, scores=scores_of(chosen.net, held.rows))
+    if rows.class_weight is not None:
+        metric = dict(work.metrics)[trial.condition.key]
+        found |= cuts.judge(validation, judged, metric, rows.class_weight)
     found["confusion"] = judged.confusion.tolist()
     if judged.probabilities:
         found["calibration"] = calibration(judged)
