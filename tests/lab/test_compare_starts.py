@@ -14,7 +14,7 @@ from lossmith.formula import properties
 from lossmith.formula.ledger import LEDGER
 from lossmith.lab.compare import robust
 from lossmith.lab.compare.candidates import CHOSEN, parse
-from lossmith.lab.compare.metrics import METRICS, Judged
+from lossmith.lab.compare.metrics import Judged
 from lossmith.lab.compare.models import build
 from lossmith.lab.compare.same import apart, factor
 from lossmith.lab.compare.train import HEAD_START, Budget, Part, fit
@@ -108,7 +108,7 @@ def test_the_first_third_is_trained_by_the_start() -> None:
             net.head.weight.copy_(torch.tensor([[-30.0, 0.0]]))  # wrong about nearly every row
         made[start is not None] = fit(
             *(net, ramp.build(2, 2, None), x, target, {"validation": part}, 0.6),
-            *(Budget(30, 30, 20), METRICS["accuracy"], torch.Generator().manual_seed(1)),
+            *(Budget(30, 30, 20), "accuracy", torch.Generator().manual_seed(1)),
             None if start is None else start.build(2, 2, None),
         )
     assert made[False].score < 0.5

@@ -45,8 +45,8 @@ def _row(candidate: Candidate, results: Sequence[Result], condition: str) -> dic
     return {
         "loss": candidate.spec,
         "metric": metric,
-        "as_trained": _mean([r["metrics"][metric] for r in own]),
-        "with_cut": _mean([r["cut"]["metrics"][metric] for r in own]),
+        "as_trained": _mean([r["cut"]["as_trained"][metric] for r in own]),
+        "with_cut": _mean([r["cut"]["with_cut"][metric] for r in own]),
         "auc": _mean([r["metrics"]["auc"] for r in own]),
         "average_precision": _mean([r["metrics"]["average_precision"] for r in own]),
         "temperature": float(np.exp(np.mean([np.log(r["temperature"]["value"]) for r in own]))),
@@ -110,7 +110,7 @@ def _says(
     low, high = closed["auc"] or (0.0, 1.0)
     if high - low <= ALIKE:
         said += (
-            f" They order the rows alike (AUC {100 * low:.1f} to {100 * high:.1f}): set the cut for "
-            "your costs, and the loss hardly matters."
+            f" They order the rows alike (AUC {100 * low:.1f} to {100 * high:.1f}): set the cut "
+            "for your costs, and the loss hardly matters."
         )
     return said

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
+from lossmith.lab.compare import influence
+
 Array = NDArray[np.float64]
 BINS = 15  # of the calibration error, as in Guo et al. 2017, On calibration of modern networks
 # Beyond this ratio of the largest class to the smallest, accuracy mostly counts the largest.
@@ -29,13 +31,14 @@ class Judged:
     rarest: int = 0
     probabilities: bool = False
     level: float | None = None  # of the quantile or expectile that is to be predicted
+    shift: Any = 0.0  # added to the scores before they are cut into classes, and only there
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The predicted classes; a score of 0 goes to class 0, as argmax does with equal scores."""
         if self.task == "binary":
-            return (self.scores > 0).astype(np.int64)
-        return self.scores.argmax(1).astype(np.int64)
+            return (self.scores + self.shift > 0).astype(np.int64)
+        return (self.scores + self.shift).argmax(1).astype(np.int64)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
@@ -58,9 +61,31 @@ class Judged:
         return np.asarray(softmax(self.scores, axis=1))
 
     @cached_property
+    def square(self) -> Array:
+        """Of each row the squared distance of its probabilities from the truth (Brier 1950)."""
+        own = self.probability[np.arange(len(self.target)), self.target]
+        return np.asarray((self.probability**2).sum(1) - 2 * own + 1)
+
+    @cached_property
     def errors(self) -> Array:
         """Absolute residuals."""
         return np.abs(self.scores - self.target)
+
+    @cached_property
+    def slant(self) -> Array:
+        """What a residual weighs when a level is to be predicted: more on the side it names."""
+        level = 0.5 if self.level is None else self.level
+        return np.where(self.target >= self.scores, level, 1 - level)
+
+    @cached_property
+    def pinball(self) -> Array:
+        """The pinball loss of each row."""
+        return self.slant * self.errors
+
+    @cached_property
+    def asymmetric(self) -> Array:
+        """Twice the asymmetric square of each row."""
+        return 2 * self.slant * self.errors**2
 
 
 @dataclass(frozen=True)
@@ -70,9 +95,12 @@ class Metric:
     label: str
     unit: str  # "percent", "nats", "square" of a probability, or "target": that of the target
     tasks: tuple[str, ...]
-    value: Callable[[Judged], float | None]
+    value: Callable[[Judged], float | None]  # of some rows under one training
+    rows: influence.ByRow  # of every row of a comparison: its mean over the rows is the metric
     higher: bool = True
     probabilities: bool = False  # only where scores are meant as probabilities
+    cut: bool = False  # each loss is judged at its own best cut, chosen on validation rows
+    counts: bool = False  # rows that are right or wrong: one row is its finest step
 
 
 def _macro_f1(judged: Judged) -> float:
@@ -93,43 +121,24 @@ def _log_loss(judged: Judged) -> float:
 
 
 def _ranked(judged: Judged, measure: Callable[[Any, Array], float]) -> float | None:
-    """A measure of the order of the rows; with more than two classes, the mean of each against all.
-
-    A class is then ordered by its score minus the largest of the others, which needs no softmax.
-    """
-    if len(np.unique(judged.target)) < 2:
-        return None
-    if judged.task == "binary":
-        return float(measure(judged.target, judged.scores))
-    found = []
-    for place in np.unique(judged.target):
-        rest = np.delete(judged.scores, place, axis=1).max(1)
-        found.append(float(measure(judged.target == place, judged.scores[:, place] - rest)))
-    return float(np.mean(found))
+    """A measure of the order of the rows; with more classes the mean of each against the others."""
+    orders = influence.orders(judged.scores, judged.target)
+    found = [float(measure(true, score)) for true, score in orders]
+    return float(np.mean(found)) if found else None
 
 
 def _brier(judged: Judged) -> float:
-    """Brier's score; of two classes that of one, as it is mostly given."""
-    wrong = judged.probability.copy()
-    wrong[np.arange(len(wrong)), judged.target] -= 1
-    both = float((wrong**2).sum(1).mean())
-    return both / 2 if judged.task == "binary" else both
+    """The squared distance of the probabilities from the truth, over all classes."""
+    return float(judged.square.mean())
 
 
 def _pinball(judged: Judged) -> float | None:
-    if judged.level is None:
-        return None
-    low = judged.target - judged.scores  # how much the prediction lies below
-    return float(np.maximum(judged.level * low, (judged.level - 1) * low).mean())
+    return None if judged.level is None else float(judged.pinball.mean())
 
 
 def _asymmetric(judged: Judged) -> float | None:
     """The root of twice the asymmetric squares: at level 0.5 the RMSE."""
-    if judged.level is None:
-        return None
-    low = judged.target - judged.scores
-    weight = np.where(low >= 0, judged.level, 1 - judged.level)
-    return float((2 * weight * low**2).mean() ** 0.5)
+    return None if judged.level is None else float(judged.asymmetric.mean() ** 0.5)
 
 
 def calibration(judged: Judged) -> list[list[float]]:
@@ -157,36 +166,66 @@ _CLASSES = ("classification", "binary")
 _NUMBERS = ("regression",)
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(
-        "accuracy", "percent", _CLASSES, lambda j: float((j.predicted == j.target).mean())
+        "accuracy", "percent", _CLASSES,
+        lambda j: float((j.predicted == j.target).mean()), influence.accuracy, counts=True,
     ),
     "balanced_accuracy": Metric(
-        "balanced accuracy", "percent", _CLASSES, lambda j: float(j.recalls.mean())
+        "balanced accuracy", "percent", _CLASSES,
+        lambda j: float(j.recalls.mean()), influence.balanced_accuracy, counts=True, cut=True,
     ),
-    "macro_f1": Metric("macro-F1", "percent", _CLASSES, _macro_f1),
+    "macro_f1": Metric("macro-F1", "percent", _CLASSES, _macro_f1, influence.macro_f1, cut=True),
     "worst_recall": Metric(
-        "worst class recall", "percent", _CLASSES, lambda j: float(j.recalls.min())
+        "worst class recall", "percent", _CLASSES,
+        lambda j: float(j.recalls.min()), influence.recall_of(influence.worst), counts=True, cut=True,
     ),
-    "rare_recall": Metric("rarest class recall", "percent", _CLASSES, _rare_recall),
-    "auc": Metric("AUC", "percent", _CLASSES, lambda j: _ranked(j, roc_auc_score)),
+    "rare_recall": Metric(
+        "rarest class recall", "percent", _CLASSES,
+        _rare_recall, influence.recall_of(lambda said: said.rarest), counts=True, cut=True,
+    ),
+    "auc": Metric(
+        "AUC", "percent", _CLASSES, lambda j: _ranked(j, roc_auc_score),
+        influence.ranked("auc", influence.placements),
+    ),
     "average_precision": Metric(
-        "average precision", "percent", _CLASSES, lambda j: _ranked(j, average_precision_score)
+        "average precision", "percent", _CLASSES, lambda j: _ranked(j, average_precision_score),
+        influence.ranked("average_precision", influence.precisions),
     ),
-    "log_loss": Metric("log-loss", "nats", _CLASSES, _log_loss, higher=False, probabilities=True),
-    "brier": Metric("Brier score", "square", _CLASSES, _brier, False, probabilities=True),
+    "log_loss": Metric(
+        "log-loss", "nats", _CLASSES,
+        _log_loss, influence.mean_of("surprise"), higher=False, probabilities=True,
+    ),
+    "brier": Metric(
+        "Brier score", "square", _CLASSES,
+        _brier, influence.mean_of("brier"), higher=False, probabilities=True,
+    ),
     "calibration_error": Metric(
-        "calibration error", "percent", _CLASSES, _calibration_error, False, probabilities=True
+        "calibration error", "percent", _CLASSES,
+        _calibration_error, influence.calibration_error(BINS), higher=False, probabilities=True,
     ),
-    "mae": Metric("MAE", "target", _NUMBERS, lambda j: float(j.errors.mean()), False),
-    "rmse": Metric("RMSE", "target", _NUMBERS, lambda j: float((j.errors**2).mean() ** 0.5), False),
+    "mae": Metric(
+        "MAE", "target", _NUMBERS,
+        lambda j: float(j.errors.mean()), influence.absolute, higher=False,
+    ),
+    "rmse": Metric(
+        "RMSE", "target", _NUMBERS,
+        lambda j: float((j.errors**2).mean() ** 0.5), influence.root_mean_square, higher=False,
+    ),
     "median_error": Metric(
-        "median error", "target", _NUMBERS, lambda j: float(np.median(j.errors)), False
+        "median error", "target", _NUMBERS,
+        lambda j: float(np.median(j.errors)), influence.quantile_of_errors(0.5), higher=False,
     ),
     "p95_error": Metric(
         "95th percentile of errors", "target", _NUMBERS,
-        lambda j: float(np.quantile(j.errors, 0.95)), False,
+        lambda j: float(np.quantile(j.errors, 0.95)), influence.quantile_of_errors(0.95),
+        higher=False,
     ),
-    "pinball": Metric("pinball loss", "target", _NUMBERS, _pinball, False),
-    "asymmetric_rmse": Metric("asymmetric RMSE", "target", _NUMBERS, _asymmetric, False),
+    "pinball": Metric(
+        "pinball loss", "target", _NUMBERS, _pinball, influence.mean_of("pinball"), higher=False
+    ),
+    "asymmetric_rmse": Metric(
+        "asymmetric RMSE", "target", _NUMBERS, _asymmetric,
+        influence.root_mean_of("asymmetric"), higher=False,
+    ),
 }  # fmt: skip
 
 

@@ -86,7 +86,8 @@ def resolve(settings: Settings, dataset: Dataset) -> Plan:
     specs = tuple(candidate.spec for candidate in candidates)
     full = replace(settings, losses=specs, conditions=asked, goal=goal.text)
     work = Work(full, task, own, tuple((key, name) for key, (name, _) in chosen.items()))
-    reasons = {key: why for key, (_, why) in chosen.items()}
+    own_cut = "; each loss at its own best cut, chosen on held-back rows"
+    reasons = {k: why + own_cut * METRICS[name].cut for k, (name, why) in chosen.items()}
     return Plan(work, dataset, candidates, reasons, tuple(left_out), why)
 
 

@@ -24,6 +24,7 @@ from lossmith.lab.output import provenance
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn", "statsmodels")
 AXIS = np.linspace(-3.0, 3.0, 241)  # margins of the right class, or residuals in target units
+BESIDE = ("seconds", "rows")  # of a trial: what the clock decides, and what only statistics need
 _REACH = 2.5  # residual losses are drawn over a wider range, so that their scales show
 
 
@@ -57,7 +58,7 @@ def as_data(
         "goal": {"text": settings.goal, "says": plan.goal},
         "left_out": list(plan.left_out),
         "conditions": [_outcome(outcome) | _beside(plan, outcome, results) for outcome in outcomes],
-        "trials": [{k: v for k, v in result.items() if k != "seconds"} for result in results],
+        "trials": [{k: v for k, v in result.items() if k not in BESIDE} for result in results],
         "seconds": {
             "this_run": round(seconds, 3),
             "trials": [round(result["seconds"], 4) for result in results],

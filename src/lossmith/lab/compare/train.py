@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lossmith.lab.compare import cuts
 from lossmith.lab.compare.criterion import Criterion
-from lossmith.lab.compare.metrics import Judged, Metric
+from lossmith.lab.compare.metrics import METRICS, Judged
 from lossmith.lab.compare.models import Net
 
 BLOCK = 8192  # rows that are scored at a time, so that memory stays bounded
@@ -32,17 +33,9 @@ class Part:
         """What the rows are judged against."""
         return self.template.target
 
-    def score(self, net: Net, metric: Metric) -> float:
-        """The metric on these rows, turned so that higher is better; -inf if a score is not finite.
-
-        A metric that these rows cannot show, such as the recall of a class that is not among
-        them, is 0.
-        """
-        scores = scores_of(net, self.rows)
-        if not np.isfinite(scores).all():
-            return -np.inf
-        value = metric.value(replace(self.template, scores=scores)) or 0.0
-        return value if metric.higher else -value
+    def judged(self, net: Net) -> Judged:
+        """These rows with their scores."""
+        return replace(self.template, scores=scores_of(net, self.rows))
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ def fit(
     parts: dict[str, Part],
     rate: float,
     budget: Budget,
-    metric: Metric,
+    metric: str,
     order: torch.Generator,
     start: Criterion | None = None,
 ) -> Fit:
@@ -115,11 +108,11 @@ def fit(
             optimizer.step()
             total += value.detach()
         net.eval()
-        scored = {name: part.score(net, metric) for name, part in parts.items()}
+        scored = _scored(net, parts, metric)
         if not bool(torch.isfinite(total)) or min(scored.values()) == -np.inf:
             return Fit(net, None, epoch, curves, f"not finite in epoch {epoch}")
         for name, score in scored.items():
-            curves[name].append(score if metric.higher else -score)
+            curves[name].append(score if METRICS[metric].higher else -score)
         if epoch <= lent:
             continue
         if scored["validation"] >= best:
@@ -130,6 +123,23 @@ def fit(
             break
     net.load_state_dict(dict(zip(net.state_dict(), kept, strict=True)))
     return Fit(net, best, best_epoch, curves)
+
+
+def _scored(net: Net, parts: dict[str, Part], metric: str) -> dict[str, float]:
+    """The metric on each part, turned so that higher is better; -inf if a score is not finite.
+
+    A metric that some rows cannot show, such as the recall of a class that is not among them, is 0
+    there. A metric that is judged at the best cut takes that of the validation rows for all.
+    """
+    about = METRICS[metric]
+    judged = {name: part.judged(net) for name, part in parts.items()}
+    if not all(np.isfinite(part.scores).all() for part in judged.values()):
+        return dict.fromkeys(parts, -np.inf)
+    if about.cut:
+        shift = cuts.best(judged["validation"], metric)
+        judged = {name: replace(part, shift=shift) for name, part in judged.items()}
+    values = {name: about.value(part) or 0.0 for name, part in judged.items()}
+    return {name: value if about.higher else -value for name, value in values.items()}
 
 
 def _optimizer(

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from lossmith.lab.compare import cuts, folds, goals, models, owned
+from lossmith.lab.compare import cuts, folds, goals, kept, models, owned
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.folds import Place, Rowset
-from lossmith.lab.compare.metrics import METRICS, calibration, judge
+from lossmith.lab.compare.metrics import calibration, judge
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.train import Budget, Fit, features_of, fit, one_thread, scores_of
 from lossmith.lab.data.dataset import Dataset
@@ -87,7 +88,8 @@ def run(work: Work, dataset: Dataset, trial: Trial) -> dict[str, Any]:
             dataset, work.settings, Place(trial.condition, trial.repeat, trial.fold)
         )
         with one_thread():
-            result |= _judged(work, chosen[0], rows, candidate, trial)
+            wanted = kept.chosen(dataset).place
+            result |= _judged(work, chosen[0], rows, candidate, trial, wanted)
     result["seconds"] = time.perf_counter() - begin
     return result
 
@@ -100,7 +102,7 @@ def _tuned(
     The same first weights and the same batches for every loss and every rate.
     """
     settings = work.settings
-    metric = METRICS[dict(work.metrics)[trial.condition.key]]
+    metric = dict(work.metrics)[trial.condition.key]
     outputs = len(dataset.classes) if dataset.task == "classification" else 1
     fits: dict[float, list[Fit]] = {rate: [] for rate in settings.learning_rates}
     for group in reversed(range(settings.inner_folds)):
@@ -149,7 +151,12 @@ def _mean(scores: Sequence[float | None]) -> float | None:
 
 
 def _judged(
-    work: Work, chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial
+    work: Work,
+    chosen: Fit,
+    rows: Rowset,
+    candidate: Candidate,
+    trial: Trial,
+    wanted: NDArray[np.int64],
 ) -> dict[str, Any]:
     scores = scores_of(chosen.net, rows.test) * rows.unit + rows.origin
     if not np.isfinite(scores).all():
@@ -157,11 +164,24 @@ def _judged(
     task = candidate.task
     template = rows.judged_for(candidate.gives_probabilities)["test"].template
     judged = replace(template, scores=scores, target=rows.truth)
+    also: dict[str, Any] = {}
+    if task != "regression":
+        metric = dict(work.metrics)[trial.condition.key]
+        also = cuts.judge(rows.parts["validation"].judged(chosen.net), judged, metric)
+        if also["cut"]["decides"]:
+            judged = replace(judged, shift=np.asarray(also["cut"]["shift"]))
     curves = {
         name: [round(value * rows.unit, 6) for value in values]
         for name, values in chosen.curves.items()
     }
-    found: dict[str, Any] = {"metrics": judge(judged), "curves": curves}
+    some = np.isin(rows.place, wanted)
+    few = replace(judged, scores=scores[some], target=rows.truth[some])
+    found: dict[str, Any] = {
+        "metrics": judge(judged),
+        "curves": curves,
+        **also,
+        "rows": {"place": rows.place[some].astype(np.int32), **kept.facts(few)},
+    }
     if task == "regression":
         residuals = np.quantile(scores - judged.target, QUANTILES)
         found["residuals"] = [float(f"{value:.6g}") for value in residuals]
@@ -169,11 +189,6 @@ def _judged(
             pairs = zip(scores[:EMBEDDED], judged.target[:EMBEDDED], strict=True)
             found["shown"] = [[float(f"{value:.4g}") for value in pair] for pair in pairs]
         return found
-    held = rows.parts["validation"]
-    validation = replace(held.template, scores=scores_of(chosen.net, held.rows))
-    if rows.class_weight is not None:
-        metric = dict(work.metrics)[trial.condition.key]
-        found |= cuts.judge(validation, judged, metric, rows.class_weight)
     found["confusion"] = judged.confusion.tolist()
     if judged.probabilities:
         found["calibration"] = calibration(judged)
