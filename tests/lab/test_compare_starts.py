@@ -106,12 +106,13 @@ def test_the_first_third_is_trained_by_the_start() -> None:
         net = build("linear", (2,), 1, 1)
         with torch.no_grad():
             net.head.weight.copy_(torch.tensor([[-30.0, 0.0]]))  # wrong about nearly every row
+            net.head.bias.zero_()
         made[start is not None] = fit(
             *(net, ramp.build(2, 2, None), x, target, {"validation": part}, 0.6),
             *(Budget(30, 30, 20), "accuracy", torch.Generator().manual_seed(1)),
             None if start is None else start.build(2, 2, None),
         )
-    assert made[False].score < 0.5
+    assert made[False].score < 0.6
     assert made[True].score > 0.9
     assert made[True].epoch > 30 // HEAD_START
     assert len(made[True].curves["validation"]) == 30

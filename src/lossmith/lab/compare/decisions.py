@@ -15,7 +15,7 @@ from lossmith.lab.compare.words import joined
 Result = Mapping[str, Any]
 MARGIN = 0.01  # differences below a point are none to act on
 CLEAR = 0.02  # as trained, from here on a loss is behind
-CLOSED = 0.25  # of the difference as trained may be left
+CLOSED = 1 / 3  # of the difference as trained may be left
 ALIKE = 0.02  # AUCs so close order the rows alike
 
 
@@ -79,7 +79,8 @@ def _closed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     ]
     if not losses:
         return None
-    ranked = [row["auc"] for row in judged if row["auc"] is not None and left[row["loss"]] <= CLEAR]
+    near = {*losses, max(cut, key=lambda loss: cut[loss])}
+    ranked = [row["auc"] for row in judged if row["auc"] is not None and row["loss"] in near]
     return {
         "losses": losses,
         "all": all(loss in losses for loss, gap in behind.items() if gap >= CLEAR),

@@ -171,16 +171,17 @@ METRICS: dict[str, Metric] = {
     ),
     "balanced_accuracy": Metric(
         "balanced accuracy", "percent", _CLASSES,
-        lambda j: float(j.recalls.mean()), influence.balanced_accuracy, counts=True, cut=True,
+        lambda j: float(j.recalls.mean()), influence.balanced_accuracy, cut=True, counts=True,
     ),
     "macro_f1": Metric("macro-F1", "percent", _CLASSES, _macro_f1, influence.macro_f1, cut=True),
     "worst_recall": Metric(
         "worst class recall", "percent", _CLASSES,
-        lambda j: float(j.recalls.min()), influence.recall_of(influence.worst), counts=True, cut=True,
+        lambda j: float(j.recalls.min()), influence.recall_of(influence.worst),
+        cut=True, counts=True,
     ),
     "rare_recall": Metric(
         "rarest class recall", "percent", _CLASSES,
-        _rare_recall, influence.recall_of(lambda said: said.rarest), counts=True, cut=True,
+        _rare_recall, influence.recall_of(lambda said: said.rarest), cut=True, counts=True,
     ),
     "auc": Metric(
         "AUC", "percent", _CLASSES, lambda j: _ranked(j, roc_auc_score),
