@@ -31,6 +31,11 @@ class Call:
     ignore_index: int = -100
 
     @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What an engine makes gradients of."""
+        return (self.prediction,)
+
+    @property
     def shape_parameters(self) -> tuple[Any, ...]:
         return self.parameters[: len(self.loss.formula.shape)]
 
