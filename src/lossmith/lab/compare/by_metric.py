@@ -65,10 +65,11 @@ def says(outcome: Outcome, level: float | None) -> list[dict[str, Any]]:
         if metric != outcome.metric and not (here == 1 and 2 * there > of):
             continue
         own = METRICS[metric].label
-        lead = "it leads by construction" if here == 1 else f"yet it comes {_place(here, of)}"
-        words = f"{names[loss]} is the {own} itself: by that {lead}"
-        if other != metric:
-            words += f"; by {METRICS[other].label} it is {_place(there, of)}"
+        lead = (
+            "leads by that, by construction" if here == 1 else f"yet is {_place(here, of)} by that"
+        )
+        words = f"{names[loss]} is the {own} itself, and {lead}"
+        words += f"; by {METRICS[other].label} it is {_place(there, of)}"
         found.append(
             {"loss": loss, "metric": metric, "place": here, "other": other,
              "place_by_other": there, "of": of, "says": f"{words}."}

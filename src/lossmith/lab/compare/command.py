@@ -229,7 +229,7 @@ def _run(
     from joblib import cpu_count
     from rich.console import Console
 
-    from lossmith.lab.compare import jobs, plan, record, report, store, summary, terminal
+    from lossmith.lab.compare import jobs, plan, record, remarks, report, store, summary, terminal
     from lossmith.lab.data.load import load
 
     begin = time.perf_counter()
@@ -272,6 +272,7 @@ def _run(
         if not tables.is_terminal:
             tables = Console(width=terminal.PIPED_WIDTH)
         terminal.show(tables, outcomes, made.work.task)
+        remarks.show(tables, everything)
         written = [page]
         write(page, report.page(everything))
         if json_file:

@@ -100,10 +100,14 @@ def as_csv(data: dict[str, Any]) -> str:
 def _beside(plan: Plan, outcome: Outcome, results: Sequence[Result]) -> dict[str, Any]:
     """What else the same trials say: by other metrics, and with other cuts."""
     level = goals.level_of(plan.work.settings.goal)
+    own = by_metric.says(outcome, level)
+    cut = decisions(plan.candidates, results, outcome.condition.key)
+    said = [entry["says"] for entry in own] + ([cut["says"]] if cut and cut["says"] else [])
     return {
+        "remarks": said,
         "by_metric": by_metric.best(outcome),
-        "is_metric": by_metric.says(outcome, level),
-        "decisions": decisions(plan.candidates, results, outcome.condition.key),
+        "is_metric": own,
+        "decisions": cut,
     }
 
 
