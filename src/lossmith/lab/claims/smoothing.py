@@ -153,13 +153,13 @@ def _first_push(loss: Any, seed: int) -> float:
 def _late_figure(shown: dict[str, list[float]]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
-        for place, (name, path) in enumerate(shown.items(), 1):
+        for name, path in shown.items():
             ax.plot(
-                np.arange(1, len(path) + 1), path, color=drawing.hue(3 - place), linewidth=1.2,
+                np.arange(1, len(path) + 1), path, color=drawing.look(name).colour, linewidth=1.2,
                 label=TITLES[name],
             )  # fmt: skip
         ax.set(yscale="log", xlabel="step", ylabel="mean training residual")
-        ax.legend()
+        drawing.ends(ax)
         caption = (
             "The same network and the same constant step. L1's slope does not get smaller as "
             "the residuals do, so it keeps stepping over the goal."
