@@ -83,13 +83,8 @@ def _scores(
     seed: int,
 ) -> torch.Tensor:
     net = network.perceptron((64, 32, 1), seed)
-
-    def objective(picked: torch.Tensor) -> torch.Tensor:
-        z = net(x[picked]).squeeze(1)
-        if gamma == 0:
-            return lossmith.binary_cross_entropy(z, target[picked])
-        return lossmith.binary_focal(z, target[picked], gamma=gamma)
-
+    loss = lossmith.BinaryFocal(gamma=gamma) if gamma else lossmith.binary_cross_entropy
+    objective = network.fit(loss, net, x, target)
     network.train(net, objective, len(target), epochs, seed, rate=5e-3, batch=128)
     return network.scores(net, x_test).squeeze(1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from torch import Tensor
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
@@ -82,9 +81,7 @@ def _watched(share: float, epochs: int, seed: int) -> Curves:
     net = network.perceptron((64, 128, 10), seed)
     curves: Curves = {"train": [], "test": [], "shaken": []}
 
-    def objective(picked: Tensor) -> Tensor:
-        loss: Tensor = lossmith.cross_entropy(net(x[picked]), labels[picked])
-        return loss
+    objective = network.fit(lossmith.cross_entropy, net, x, labels)
 
     def note(_: int) -> None:
         curves["train"].append(float(lossmith.cross_entropy(network.scores(net, x), labels)))

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
@@ -107,15 +106,8 @@ def _rescued(loss: Any, rate: float, steps: int, seed: int) -> list[float]:
         right = (network.scores(net, x_test).squeeze(1) > 0) == (truth == 1)
         path.append(float(right.double().mean()))
 
-    def objective(picked: Tensor) -> Tensor:
-        value: Tensor = loss(net(x[picked]).squeeze(1), y[picked])
-        return value
-
     note(0)
-    network.train(
-        net, objective, len(y), steps, seed, batch=len(y),
-        optimizer=torch.optim.SGD(net.parameters(), lr=rate), after_epoch=note,
-    )  # fmt: skip
+    network.descend(net, network.fit(loss, net, x, y), len(y), steps, seed, rate, note)
     return path
 
 

@@ -103,17 +103,10 @@ def _late(loss: Any, epochs: int, seed: int) -> list[float]:
     net = network.perceptron((10, 64, 1), seed)
     path: list[float] = []
 
-    def objective(picked: Tensor) -> Tensor:
-        value: Tensor = loss(net(x[picked]).squeeze(1), y[picked])
-        return value
-
     def note(_: int) -> None:
         path.append(float((network.scores(net, x).squeeze(1) - y).abs().mean()))
 
-    network.train(
-        net, objective, len(y), epochs, seed, batch=len(y),
-        optimizer=torch.optim.SGD(net.parameters(), lr=0.1), after_epoch=note,
-    )  # fmt: skip
+    network.descend(net, network.fit(loss, net, x, y), len(y), epochs, seed, 0.1, note)
     return path
 
 
@@ -136,8 +129,7 @@ def _largest_rate(loss: Any, seed: int) -> float:
             values.append(float(value.detach()))  # noqa: B023
             return value
 
-        descent = torch.optim.SGD(net.parameters(), lr=rate)
-        network.train(net, objective, len(y), 50, seed, batch=len(y), optimizer=descent)
+        network.descend(net, objective, len(y), 50, seed, rate)
         if not (np.isfinite(values).all() and max(values[-10:]) < values[0]):
             break
         stands = rate
