@@ -21,9 +21,10 @@ from lossmith.lab.picture import canvas
 from lossmith.lab.picture.canvas import panels as panels
 from lossmith.lab.picture.style import DARK, LIGHT, series
 
-_VARIABLES = dict(zip(LIGHT.series, (f"s{k}" for k in range(len(LIGHT.series))), strict=True)) | {
-    LIGHT.ink: "ink", LIGHT.muted: "muted", LIGHT.line: "line", LIGHT.card: "card",
-}  # fmt: skip
+_VARIABLES = {LIGHT.muted: "muted", LIGHT.line: "line", LIGHT.card: "card"} | {
+    colour: f"s{place}"
+    for place, colour in enumerate(LIGHT.series)  # ink is that of series 0
+}
 
 
 @dataclass(frozen=True)
