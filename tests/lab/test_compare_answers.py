@@ -103,7 +103,7 @@ def test_one_formula_runs_once_and_an_identifier_is_left_out(tmp_path: Path) -> 
     frame["y"] = frame["x"] + luck.normal(size=90)
     found = asked(tmp_path, frame, "--losses", "huber,smooth_l1", "--epochs", "2")
     assert [c["spec"] for c in found["candidates"]] == ["l2", "huber:delta=1"]
-    assert found["left_out"][0].startswith("Smooth L1 (beta = 1) is the formula of huber")
+    assert found["left_out"][0].startswith("Smooth L1 (beta = 1) is the formula of Huber")
     assert "rownames" in kinds(found)["left out"]["says"]
     assert found["data"]["shape"] == [1]
     assert found["left_out"][0] in (tmp_path / "page.html").read_text().replace("\u00a0", " ")

@@ -64,8 +64,8 @@ def test_formulas_that_are_and_are_not_one(task: str, text: str, expected: float
 def test_the_second_name_of_a_formula_is_left_out_and_said() -> None:
     kept, said = apart(parse(["huber,smooth_l1,huber:delta=2,smooth_l1:beta=2"], "regression"))
     assert [c.spec for c in kept] == ["l2", "huber:delta=1", "huber:delta=2"]
-    assert said[0].startswith("Smooth L1 (beta = 1) is the formula of huber (delta = 1)")
-    assert "0.5 times huber (delta = 2)" in said[1]
+    assert said[0].startswith("Smooth L1 (beta = 1) is the formula of Huber (delta = 1)")
+    assert "0.5 times Huber (delta = 2)" in said[1]
 
 
 @pytest.mark.parametrize("task", CHOSEN)
