@@ -7,7 +7,6 @@ residual loss, such as the level of a quantile, says what is to be predicted and
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,7 +129,7 @@ class Study:
 def library() -> Any:
     """Optuna, or a sentence that says how to get it."""
     try:
-        optuna = importlib.import_module("optuna")
+        import optuna
     except ImportError:
         raise InputError("--tune needs Optuna: pip install 'lossmith[tune]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
