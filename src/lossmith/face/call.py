@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.compiler import is_compiling
 
-from lossmith.engine.plan import Call
+from lossmith.link.link import Call
 from lossmith.errors import ShapeError
 from lossmith.face import checks, settings, values
 from lossmith.link.links import Linked

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lossmith.engine import labels
 from lossmith.engine.heads import Head, with_tensors
-from lossmith.engine.plan import Call
+from lossmith.link.link import Call
 from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
 from lossmith.face import call, checks, inner, modules
 from lossmith.face import settings as settings_of

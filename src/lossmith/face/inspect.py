@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lossmith.engine import choose, labels, reference
-from lossmith.engine.plan import Call
+from lossmith.link.link import Call
 from lossmith.engine.pointwise import partials
 from lossmith.errors import DtypeError, InputError
 from lossmith.face.catalogue import FUNCTIONS

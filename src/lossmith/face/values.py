@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.compiler import is_compiling
 
-from lossmith.engine.labels import tolerance
 from lossmith.engine.looking import readable
 from lossmith.errors import ParameterError
 from lossmith.formula.domain import Interval
 from lossmith.formula.record import Parameter as Specification
+from lossmith.link.counting import tolerance
 
 _ROWS = 32  # as many as are looked at
 _NOT_NEGATIVE = Interval(0.0, low_closed=True)

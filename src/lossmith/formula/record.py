@@ -81,6 +81,7 @@ class Formula:
     doc: str = ""
     twin: str = ""
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
+    symmetric: bool = False  # a divergence that stays the same with its sides exchanged
     builtin: bool = field(default=False, repr=False)
 
     @cached_property
@@ -128,9 +129,11 @@ def family(kind: Family) -> Callable[..., Any]:
         cite: str = "",
         twin: str = "",
         balanced: bool = False,
+        symmetric: bool = False,
     ) -> Any:
         if function is None:
-            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, balanced=balanced)
+            given = {"balanced": balanced, "symmetric": symmetric}
+            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, **given)
         _check_name(function, kind)
         shape = _read_parameters(function)
         if scale is not None:
@@ -145,6 +148,7 @@ def family(kind: Family) -> Callable[..., Any]:
             doc=inspect.getdoc(function) or "",
             twin=twin,
             balanced=balanced,
+            symmetric=symmetric,
             # Run by exec without a __name__, a function has no module.
             builtin=(function.__module__ or "").startswith("lossmith.formula."),
         )

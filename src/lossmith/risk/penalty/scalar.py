@@ -15,7 +15,6 @@ from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.pointwise import pointwise, register
-from lossmith.engine.reference import compute_dtype
 from lossmith.engine.torch_math import NAMESPACE
 from lossmith.formula.record import Formula
 

@@ -1,0 +1,61 @@
+"""Scores of +∞ get the limit of what there is beside them, and its slope: held at a number that no
+exponential tells from infinity, and let go again where only that made a result large.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def beyond(dtype: torch.dtype) -> float:
+    """As good as infinity to an exponential, and its multiples are still finite."""
+    return float(torch.finfo(dtype).max) / (2.0**64 if dtype == torch.float64 else 2.0**24)
+
+
+class _Held(torch.autograd.Function):
+    """Numbers of a row with their infinities held, of which there may be one alone.
+
+    Its slope is 1 there as well, which no clamp of torch's has: the limit of a gradient is wanted.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z: Tensor, both: bool, axis: int) -> Tensor:
+        far = torch.isinf(z) if both else z == torch.inf
+        several = far.sum(axis, keepdim=True) > 1  # their difference has no limit
+        most = beyond(z.dtype)
+        return torch.where(several, torch.nan, z).clamp(-most if both else None, most)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None: ...
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        return upstream, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
+        return tangent.clone()
+
+
+def held(z: Tensor, *, both: bool = False, axis: int = 1) -> Tensor:
+    """A row's +∞ held at a large number, or with `both` its -∞, too."""
+    return z if torch.compiler.is_compiling() else _Held.apply(z, both, axis)
+
+
+def let_go(value: Tensor, infinite: Tensor) -> Tensor:
+    """Infinite again where it is only so large because a score was held; its slope stays."""
+    far = infinite & (torch.abs(value) > beyond(value.dtype) / 2**40)
+    return value + torch.where(far, torch.copysign(value.new_full((), torch.inf), value), 0.0)
+
+
+def log_softmax(z: Tensor) -> Tensor:
+    """log p over dimension 1; a single score of +∞ is certain."""
+    if torch.compiler.is_compiling():
+        return torch.log_softmax(z, 1)
+    found = torch.log_softmax(held(z), 1)
+    return let_go(found, (z == torch.inf).any(1, keepdim=True))
