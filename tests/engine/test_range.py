@@ -90,6 +90,33 @@ def name_of(function):
     return function.formula.scale.name
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("alpha", [-0.01, -0.3, -2.0])
+def test_a_bounded_loss_of_a_residual_beyond_its_type_in_units_of_the_scale(
+    alpha, dropped, reduction
+):
+    """r / c is beyond the largest float, and the loss is not yet at its bound: no sum shows it."""
+    r, c = [0.5, -3.4e38, 2.0, 3e38], 0.65
+    expected = [
+        float(abs(mp.mpf(alpha) - 2) / mp.mpf(alpha)
+              * ((1 + (mp.mpf(x) / c) ** 2 / abs(mp.mpf(alpha) - 2)) ** (mp.mpf(alpha) / 2) - 1))
+        for x in map(lambda x: float(torch.tensor(x)), r)
+    ]  # fmt: skip
+    options = {"alpha": alpha, "c": c, "reduction": reduction}
+    z, zeros = torch.tensor(r, requires_grad=True), torch.zeros(4)
+    if dropped:  # what is dropped has no say
+        z = torch.cat((z.detach(), torch.tensor([3.4e38, inf, nan]))).requires_grad_()
+        zeros = torch.zeros(7)
+        options["mask"] = torch.tensor([True] * 4 + [False] * 3)
+    value = lossmith.barron(z, zeros, **options)
+    wanted = expected if reduction == "none" else [sum(expected) / 4]
+    assert value.detach().reshape(-1)[: len(wanted)].tolist() == pytest.approx(wanted, rel=2e-6)
+    value.sum().backward()
+    again = lossmith.barron(z.detach()[:4], zeros[:4], alpha=alpha, c=c, reduction="none")
+    assert again.tolist() == pytest.approx(expected, rel=2e-6)  # without a gradient
+
+
 def test_a_mean_is_finite_where_only_the_sum_overflows():
     z = torch.tensor([1e38, 3e38, 3e38])
     value, slope = value_and_slope(lossmith.l1, z, torch.zeros(3), reduction="mean")

@@ -1,9 +1,10 @@
 """A call whose sum came out infinite or NaN, once more by the reference engine in float64.
 
 Every kernel adds up what it computes, so a finite sum shows at no cost that no number left the
-range of its type. Where one did, the truth may still have a result: the residual in units of a
-small scale is beyond the largest float, a sum is but its mean is not, a score is infinite and the
-formula has a limit there. That costs a second, slower pass, on such data only.
+range of its type; of a bounded loss the largest residual shows it. Where one did, the truth may
+still have a result: the residual in units of a small scale is beyond the largest float, a sum is
+but its mean is not, a score is infinite and the formula has a limit there. That costs a second,
+slower pass, on such data only.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ def write(plan: Plan, parameters: tuple[str, ...], scaled: bool, *, stream: bool
     k.line("low = block * BLOCK")
     k.line("high = min(count, low + BLOCK)")
     k.line("total, mass, bad = K(0.0), K(0.0), np.int32(0)")
+    if scaled:
+        k.line("farthest = _I(0)")
     soft_possible = plan.body == "margin" and not plan.signed and _is_float(plan.target)
     if soft_possible:
         k.line("soft = np.int32(0)")
@@ -48,6 +50,9 @@ def write(plan: Plan, parameters: tuple[str, ...], scaled: bool, *, stream: bool
         k.close()
     else:
         _loop(k, plan, parameters, scaled, soft=False, checked=False, stream=stream)
+    if scaled:
+        # Of a bounded loss no sum shows that (z - t) / scale overflowed (again.py).
+        k.line("total = total if farthest < _INFINITE else K(np.nan)")
     k.line("partial[3 * block] = total")
     if total:
         counted = "mass" if plan.weight or plan.mask else "high - low"
@@ -125,10 +130,9 @@ def _loop(
         text = f"w * {n}" if plan.weight else n
         k.line(f"{n} = where(keep, {text}, K(0.0))" if keep else f"{n} = {text}")
     # What is not asked for is added up all the same: a finite sum vouches for it (again.py).
-    vouching = wants[0]
-    if scaled and gradient:  # a slope may be 0 only because (z - t) / scale overflows; 0·∞ is NaN
-        vouching += f" + K(0.0) * {'where(keep, u, K(0.0))' if keep else 'u'}"
-    k.line(f"total += {vouching}")
+    k.line(f"total += {wants[0]}")
+    if scaled:
+        k.line(f"farthest = max(farthest, size({'where(keep, u, K(0.0))' if keep else 'u'}))")
     if total and keep:
         k.line(f"mass += where(keep, {'w' if plan.weight else 'K(1.0)'}, K(0.0))")
     if plan.output == "values":

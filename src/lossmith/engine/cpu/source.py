@@ -46,6 +46,12 @@ def unrank(i):
 
 
 _LEAST = _I(np.array(-np.inf, K).view(_I)) ^ _REST  # rank(-inf)
+_INFINITE = _I(np.array(np.inf, K).view(_I))
+
+
+@_rule
+def size(x):
+    return _I(_I(_bits(x)) & _REST)  # of |x|; that of NaN is above that of infinity
 """
 # Sums may be taken in any order (that is how they become vectors); NaN and infinity still count.
 _LOOP = """

@@ -37,6 +37,7 @@ class Rowset:
     target: torch.Tensor  # as spoiled, for the loss: codes, or standardised numbers
     parts: dict[str, Part]  # "validation" whole; "train" and "test" cut to what a picture needs
     test: torch.Tensor
+    place: NDArray[np.int64]  # of the test rows in the data
     truth: NDArray[Any]  # the target of the test rows, in its own unit
     rarest: int
     origin: float
@@ -152,6 +153,7 @@ def _make(dataset: Dataset, settings: Settings, place: Place) -> Rowset:
             "test": part(judged, true, SHOWN),
         },
         judged,
+        test,
         truth,
         rarest,
         origin,

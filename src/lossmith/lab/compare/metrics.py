@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
+from lossmith.lab.compare import influence
+
 Array = NDArray[np.float64]
 BINS = 15  # of the calibration error, as in Guo et al. 2017, On calibration of modern networks
 # Beyond this ratio of the largest class to the smallest, accuracy mostly counts the largest.
@@ -69,9 +71,11 @@ class Metric:
     label: str
     unit: str  # "percent", "nats", or "target": the unit of the target
     tasks: tuple[str, ...]
-    value: Callable[[Judged], float | None]
+    value: Callable[[Judged], float | None]  # of some rows under one training
+    rows: influence.ByRow  # of every row of a comparison: its mean over the rows is the metric
     higher: bool = True
     probabilities: bool = False  # only where scores are meant as probabilities
+    counts: bool = False  # rows that are right or wrong: one row is its finest step
 
 
 def _macro_f1(judged: Judged) -> float:
@@ -122,29 +126,47 @@ _CLASSES = ("classification", "binary")
 _NUMBERS = ("regression",)
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(
-        "accuracy", "percent", _CLASSES, lambda j: float((j.predicted == j.target).mean())
+        "accuracy", "percent", _CLASSES,
+        lambda j: float((j.predicted == j.target).mean()), influence.accuracy, counts=True,
     ),
     "balanced_accuracy": Metric(
-        "balanced accuracy", "percent", _CLASSES, lambda j: float(j.recalls.mean())
+        "balanced accuracy", "percent", _CLASSES,
+        lambda j: float(j.recalls.mean()), influence.balanced_accuracy, counts=True,
     ),
-    "macro_f1": Metric("macro-F1", "percent", _CLASSES, _macro_f1),
+    "macro_f1": Metric("macro-F1", "percent", _CLASSES, _macro_f1, influence.macro_f1),
     "worst_recall": Metric(
-        "worst class recall", "percent", _CLASSES, lambda j: float(j.recalls.min())
+        "worst class recall", "percent", _CLASSES,
+        lambda j: float(j.recalls.min()), influence.recall_of(influence.worst), counts=True,
     ),
-    "rare_recall": Metric("rarest class recall", "percent", _CLASSES, _rare_recall),
-    "auc": Metric("AUC", "percent", ("binary",), _auc),
-    "log_loss": Metric("log-loss", "nats", _CLASSES, _log_loss, higher=False, probabilities=True),
+    "rare_recall": Metric(
+        "rarest class recall", "percent", _CLASSES,
+        _rare_recall, influence.recall_of(lambda said: said.rarest), counts=True,
+    ),
+    "auc": Metric("AUC", "percent", ("binary",), _auc, influence.auc),
+    "log_loss": Metric(
+        "log-loss", "nats", _CLASSES,
+        _log_loss, influence.mean_of("surprise"), higher=False, probabilities=True,
+    ),
     "calibration_error": Metric(
-        "calibration error", "percent", _CLASSES, _calibration_error, False, probabilities=True
+        "calibration error", "percent", _CLASSES,
+        _calibration_error, influence.calibration_error(BINS), higher=False, probabilities=True,
     ),
-    "mae": Metric("MAE", "target", _NUMBERS, lambda j: float(j.errors.mean()), False),
-    "rmse": Metric("RMSE", "target", _NUMBERS, lambda j: float((j.errors**2).mean() ** 0.5), False),
+    "mae": Metric(
+        "MAE", "target", _NUMBERS,
+        lambda j: float(j.errors.mean()), influence.absolute, higher=False,
+    ),
+    "rmse": Metric(
+        "RMSE", "target", _NUMBERS,
+        lambda j: float((j.errors**2).mean() ** 0.5), influence.root_mean_square, higher=False,
+    ),
     "median_error": Metric(
-        "median error", "target", _NUMBERS, lambda j: float(np.median(j.errors)), False
+        "median error", "target", _NUMBERS,
+        lambda j: float(np.median(j.errors)), influence.quantile_of_errors(0.5), higher=False,
     ),
     "p95_error": Metric(
         "95th percentile of errors", "target", _NUMBERS,
-        lambda j: float(np.quantile(j.errors, 0.95)), False,
+        lambda j: float(np.quantile(j.errors, 0.95)), influence.quantile_of_errors(0.95),
+        higher=False,
     ),
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from lossmith.lab.output import provenance
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn", "statsmodels")
 AXIS = np.linspace(-3.0, 3.0, 241)  # margins of the right class, or residuals in target units
+BESIDE = ("seconds", "rows")  # of a trial: what the clock decides, and what only statistics need
 _REACH = 2.5  # residual losses are drawn over a wider range, so that their scales show
 
 
@@ -53,7 +54,7 @@ def as_data(
         },
         "candidates": [_candidate(candidate) for candidate in plan.candidates],
         "conditions": [_outcome(outcome) for outcome in outcomes],
-        "trials": [{k: v for k, v in result.items() if k != "seconds"} for result in results],
+        "trials": [{k: v for k, v in result.items() if k not in BESIDE} for result in results],
         "seconds": {
             "this_run": round(seconds, 3),
             "trials": [round(result["seconds"], 4) for result in results],

@@ -22,6 +22,7 @@ import lossmith
 from lossmith.engine.folder import closed
 from lossmith.errors import InputError
 from lossmith.lab.compare import leftovers, models
+from lossmith.lab.compare.kept import packed, unpacked
 from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.record import PACKAGES
 from lossmith.lab.output import make_room, provenance, write
@@ -32,7 +33,8 @@ LOCK = "lock"
 # nor those that read data, whose result has a fingerprint of its own.
 DECIDING = (
     *("compare/candidates", "compare/conditions", "compare/criterion", "compare/folds"),
-    *("compare/metrics", "compare/models", "compare/owned", "compare/settings", "compare/spoil"),
+    *("compare/influence", "compare/kept", "compare/metrics"),
+    *("compare/models", "compare/owned", "compare/settings", "compare/spoil"),
     *("compare/train", "compare/trial", "data/dataset", "data/files", "data/prepare"),
 )
 
@@ -78,12 +80,13 @@ class Store:
             with suppress(OSError, ValueError, RecursionError):
                 kept = json.loads(path.read_text(encoding="utf-8"))
                 if isinstance(kept, dict) and kept.get("of") == f"{self._mark} {key}":
-                    found[key] = kept["result"]
+                    found[key] = _whole(kept["result"])
         return found
 
     def save(self, key: str, result: dict[str, Any]) -> None:
         """Put a finished trial on the disk, whole or not at all."""
-        kept = {"of": f"{self._mark} {key}", "result": result}
+        rows = {"rows": packed(result["rows"])} if "rows" in result else {}
+        kept = {"of": f"{self._mark} {key}", "result": {**result, **rows}}
         write(self.trials / f"{key}.json", json.dumps(kept, allow_nan=False), sync=True)
 
     @contextmanager
@@ -143,6 +146,10 @@ class Store:
         named = {"trials": list(self.keys), "lent": self._lent}
         whole = json.dumps({**self.manifest, **named}, indent=1)
         write(self.folder / MANIFEST, whole, sync=True)
+
+
+def _whole(result: dict[str, Any]) -> dict[str, Any]:
+    return {**result, "rows": unpacked(result["rows"])} if "rows" in result else result
 
 
 def manifest(plan: Plan) -> dict[str, Any]:

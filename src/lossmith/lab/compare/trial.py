@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from lossmith.lab.compare import folds, models, owned
+from lossmith.lab.compare import folds, kept, models, owned
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.folds import Place, Rowset
@@ -85,7 +86,7 @@ def run(work: Work, dataset: Dataset, trial: Trial) -> dict[str, Any]:
             dataset, work.settings, Place(trial.condition, trial.repeat, trial.fold)
         )
         with one_thread():
-            result |= _judged(chosen[0], rows, candidate, trial)
+            result |= _judged(chosen[0], rows, candidate, trial, kept.chosen(dataset).place)
     result["seconds"] = time.perf_counter() - begin
     return result
 
@@ -143,7 +144,9 @@ def _mean(scores: Sequence[float | None]) -> float | None:
     return float(np.mean(there)) if len(there) == len(scores) else None
 
 
-def _judged(chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial) -> dict[str, Any]:
+def _judged(
+    chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial, wanted: NDArray[np.int64]
+) -> dict[str, Any]:
     scores = scores_of(chosen.net, rows.test) * rows.unit + rows.origin
     if not np.isfinite(scores).all():
         return {"status": "diverged", "why": "the score of a test row is not finite"}
@@ -154,7 +157,13 @@ def _judged(chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial) -> di
         name: [round(value * rows.unit, 6) for value in values]
         for name, values in chosen.curves.items()
     }
-    found: dict[str, Any] = {"metrics": judge(judged), "curves": curves}
+    some = np.isin(rows.place, wanted)
+    few = replace(judged, scores=scores[some], target=rows.truth[some])
+    found: dict[str, Any] = {
+        "metrics": judge(judged),
+        "curves": curves,
+        "rows": {"place": rows.place[some].astype(np.int32), **kept.facts(few)},
+    }
     if task == "regression":
         residuals = np.quantile(scores - judged.target, QUANTILES)
         found["residuals"] = [float(f"{value:.6g}") for value in residuals]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
+from lossmith.link.dtypes import compute_dtype
 from lossmith.risk.penalty.base import Penalty, check_step
 from lossmith.risk.penalty.select import Found, Rules
 

@@ -17,6 +17,7 @@ from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.pointwise import pointwise, register
 from lossmith.engine.torch_math import NAMESPACE
 from lossmith.formula.record import Formula
+from lossmith.link.dtypes import compute_dtype
 
 _NUMBER = itertools.count()
 
