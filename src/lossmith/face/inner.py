@@ -9,11 +9,19 @@ from torch import Tensor
 
 from lossmith.errors import InputError
 from lossmith.face import settings
-from lossmith.link.links import Linked
+from lossmith.link.link import Linked
+from lossmith.link.options import (
+    CLASS_ALPHA,
+    CLASS_WEIGHT,
+    IGNORE_INDEX,
+    LABEL_SMOOTHING,
+    REDUCTION,
+)
 
 DEFAULTS: dict[str, Any] = {
-    "class_weight": None, "label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean",
-}  # fmt: skip
+    option.name: option.default
+    for option in (CLASS_WEIGHT, LABEL_SMOOTHING, IGNORE_INDEX, REDUCTION)
+}
 
 
 def options(
@@ -38,7 +46,7 @@ def parameters(
     """
     formula, here = loss.formula, dict(given)
     alpha = brought.get("alpha")
-    if formula.balanced and loss.kind == "softmax" and "alpha" in here:
+    if loss.takes(CLASS_ALPHA) and "alpha" in here:
         alpha = _one(owner, "alpha", here.pop("alpha"), alpha, None)
     own = {p.name: brought[p.name] for p in formula.parameters if p.name in brought}
     for p in formula.parameters:

@@ -11,7 +11,7 @@ from lossmith.errors import InputError, UnsupportedError
 from lossmith.face import functions, inner, modules
 from lossmith.formula.ledger import find
 from lossmith.formula.record import Formula
-from lossmith.link.links import Kind, link
+from lossmith.link.links import link
 
 
 def _margin_formula(owner: str, loss: Any) -> Formula:
@@ -28,14 +28,14 @@ def _margin_formula(owner: str, loss: Any) -> Formula:
 
 
 @cache
-def _function(formula: Formula, kind: Kind) -> Any:
-    function = functions.make(link(formula, kind), "lossmith")
+def _function(formula: Formula, name: str) -> Any:
+    function = functions.make(link(formula, name), "lossmith")
     modules.make(function, "lossmith")
     return function
 
 
 class _Multiclass(modules.Loss):
-    kind: Kind
+    link: str
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class _Multiclass(modules.Loss):
         # A Module brings its own settings along.
         brought = loss.given() if isinstance(loss, modules.Loss) else {}
         _refuse_binary(owner, formula, parameters, brought)
-        function = _function(formula, self.kind)
+        function = _function(formula, self.link)
         settings, _ = inner.parameters(owner, function.loss, parameters, brought)
         settings |= {"class_weight": class_weight, "ignore_index": ignore_index}
         settings |= inner.options(owner, function.loss, {"reduction": reduction}, brought)
@@ -73,7 +73,7 @@ class _Multiclass(modules.Loss):
 def _rebuild(kind: Any, loss: Any) -> Any:
     """A Module before its state, which comes next."""
     made = kind.__new__(kind)
-    function = _function(_margin_formula(kind.__name__, loss), kind.kind)
+    function = _function(_margin_formula(kind.__name__, loss), kind.link)
     object.__setattr__(made, "function", function)
     return made
 
@@ -122,7 +122,7 @@ class CrammerSinger(_Multiclass):
     Source: Crammer & Singer 2001, JMLR 2:265, eq. 3.
     """
 
-    kind = "crammer_singer"
+    link = "crammer_singer"
 
 
 class OneVsRest(_Multiclass):
@@ -149,4 +149,4 @@ class OneVsRest(_Multiclass):
     Source: Rifkin & Klautau 2004, JMLR 5:101.
     """
 
-    kind = "one_vs_rest"
+    link = "one_vs_rest"

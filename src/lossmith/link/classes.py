@@ -12,7 +12,10 @@ from lossmith.formula.record import Formula
 from lossmith.link.counting import tolerance
 from lossmith.link.link import Call, Fault, Link
 from lossmith.link.options import CLASS_WEIGHT, IGNORE_INDEX, Option
-from lossmith.link.shapes import data, of_classes, tensors
+from lossmith.link.shapes import data, indices, of_classes, tensors
+
+# Dtypes of class indices that an engine takes as they are.
+_INDICES = (torch.int64, torch.int32, torch.uint8)
 
 
 class OfClasses(Link):
@@ -20,7 +23,7 @@ class OfClasses(Link):
 
     axis = 1
     classes = True
-    weighted = True
+    labelled = True
     spare = 0.0
     word = "logits"
     prediction_shape = "(N, C) or (N, C, d1, …), classes on dimension 1"
@@ -29,11 +32,15 @@ class OfClasses(Link):
     def options(self, formula: Formula) -> tuple[Option, ...]:
         return (CLASS_WEIGHT, IGNORE_INDEX)
 
-    def check(self, name: str, prediction: Any, target: Any, argument: str = "target") -> Any:
+    def check(
+        self, name: str, prediction: Any, target: Any, argument: str = "target"
+    ) -> tuple[Any, Tensor]:
         tensors(name, prediction, target)
         rows = of_classes(name, prediction, target)
         data(name, target)
-        return rows
+        if target.dtype not in _INDICES and not target.is_floating_point():
+            target = indices(name, target)
+        return rows, target
 
     def faults(self, call: Call) -> Iterator[Fault]:
         t, z, classes = call.target, call.prediction.detach(), call.prediction.shape[1]

@@ -134,7 +134,7 @@ def counted(call: Call, dtype: torch.dtype, *, trusted: bool = True) -> Counted:
     """Decide it for a call, in the dtype that is computed in."""
     link = call.loss.link
     labels = None
-    if link.weighted:
+    if link.labelled:
         labels = Labels(call.ignore_index, call.class_weight, trusted)
     return count(
         call.target, call.rows, dtype, call.mask, call.weight,

@@ -25,11 +25,13 @@ class CrammerSinger(OfClasses):
     family = "margin"
     u = "u = z_target - max of the other logits"
 
-    def check(self, name: str, prediction: Any, target: Any, argument: str = "target") -> Any:
-        rows = super().check(name, prediction, target, argument)
+    def check(
+        self, name: str, prediction: Any, target: Any, argument: str = "target"
+    ) -> tuple[Any, Tensor]:
+        found = super().check(name, prediction, target, argument)
         if prediction.shape[1] < 2:
             raise ShapeError(f"{name}: one class has no rival; logits need at least 2 classes.")
-        return rows
+        return found
 
     def losses(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> Tensor:
         if call.hard:

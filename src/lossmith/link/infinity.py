@@ -16,7 +16,7 @@ def beyond(dtype: torch.dtype) -> float:
 
 
 class _Held(torch.autograd.Function):
-    """Numbers of a row with their infinities held, of which there may be one alone.
+    """Infinities held at large numbers, where scores are meant +∞ alone, and one of a row.
 
     Its slope is 1 there as well, which no clamp of torch's has: the limit of a gradient is wanted.
     """
@@ -24,27 +24,28 @@ class _Held(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(z: Tensor, both: bool, axis: int) -> Tensor:
-        far = torch.isinf(z) if both else z == torch.inf
-        several = far.sum(axis, keepdim=True) > 1  # their difference has no limit
+    def forward(z: Tensor, both: bool) -> Tensor:
         most = beyond(z.dtype)
-        return torch.where(several, torch.nan, z).clamp(-most if both else None, most)
+        if both:
+            return z.clamp(-most, most)
+        several = (z == torch.inf).sum(1, keepdim=True) > 1  # their difference has no limit
+        return torch.where(several, torch.nan, z).clamp(max=most)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None: ...
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        return upstream, None, None
+        return upstream, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
         return tangent.clone()
 
 
-def held(z: Tensor, *, both: bool = False, axis: int = 1) -> Tensor:
-    """A row's +∞ held at a large number, or with `both` its -∞, too."""
-    return z if torch.compiler.is_compiling() else _Held.apply(z, both, axis)
+def held(z: Tensor, *, both: bool = False) -> Tensor:
+    """+∞ among the scores of a row held at a large number; with `both`, any infinity."""
+    return z if torch.compiler.is_compiling() else _Held.apply(z, both)
 
 
 def let_go(value: Tensor, infinite: Tensor) -> Tensor:

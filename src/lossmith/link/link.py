@@ -147,7 +147,7 @@ class Link:
     axis: ClassVar[int | None] = None  # the dimension of the prediction that one loss sees whole
     classes: ClassVar[bool] = False  # whether that is one of classes
     spare: ClassVar[float] = HARMLESS  # what takes the place of scores that are dropped
-    weighted: ClassVar[bool] = False  # whether the label decides which row counts, and how much
+    labelled: ClassVar[bool] = False  # whether targets are labels over classes
 
     # Words, for docstrings: what u is, what the prediction is called, shapes, what one loss is of.
     u: ClassVar[str]
@@ -156,6 +156,7 @@ class Link:
     target_shape: ClassVar[str] = "the prediction's shape"
     result: ClassVar[str] = "element (row)"
     targets: ClassVar[tuple[str, ...]] = ("target",)  # names under which it may come, exactly one
+    means: ClassVar[tuple[str, ...]] = ("",)  # what it is under each of them
     noun: ClassVar[str] = "labels"  # what is wrong where something is wrong with several
 
     def admit(self, formula: Formula) -> None:
@@ -172,9 +173,14 @@ class Link:
 
     # -- shapes ----------------------------------------------------------------------------------
 
-    def check(self, name: str, prediction: Any, target: Any, argument: str = "target") -> Any:
-        """Raise for what is no tensor, and for shapes, dtypes and devices that do not fit each
-        other; the shape of the losses. `argument` is the name under which the target came."""
+    def check(
+        self, name: str, prediction: Any, target: Any, argument: str = "target"
+    ) -> tuple[Any, Tensor]:
+        """The shape of the losses, and the target in a dtype that engines take.
+
+        Raises for what is no tensor, and for shapes, dtypes and devices that do not fit each
+        other. `argument` is the name under which the target came.
+        """
         raise NotImplementedError
 
     def rows(self, shape: Any) -> tuple[int, ...]:
@@ -217,6 +223,7 @@ class Link:
 
     # -- engines ---------------------------------------------------------------------------------
 
+    split: ClassVar[bool] = False  # whether classes may lie on several ranks
     panels: ClassVar[bool] = False  # whether rows of few classes can be computed side by side
 
     @property
@@ -233,6 +240,8 @@ class Link:
         return None
 
     # -- what is known of it ---------------------------------------------------------------------
+
+    adds: ClassVar[bool] = True  # whether ψ of two such losses add up to one of the same u
 
     def curve(self, formula: Formula, **parameters: float) -> Properties:
         """The properties of ψ as a function of what `reach` asks about; those of sums add."""

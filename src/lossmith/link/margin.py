@@ -31,11 +31,13 @@ class Margin(Link):
     def options(self, formula: Formula) -> tuple[Option, ...]:
         return (LABELS, POSITIVE_ALPHA) if formula.balanced else (LABELS,)
 
-    def check(self, name: str, prediction: Any, target: Any, argument: str = "target") -> Any:
+    def check(
+        self, name: str, prediction: Any, target: Any, argument: str = "target"
+    ) -> tuple[Any, Tensor]:
         tensors(name, prediction, target)
         rows = same(name, prediction, target)
         data(name, target)
-        return rows
+        return rows, target
 
     def losses(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> Tensor:
         if call.signed:

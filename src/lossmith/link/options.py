@@ -37,6 +37,8 @@ class Index:
 class PerClass:
     """A tensor with one number, not negative, for each class."""
 
+    not_one: str = ""  # why a single number says nothing, where people may give one
+
 
 @dataclass(frozen=True)
 class PerLoss:
@@ -53,6 +55,12 @@ class Option:
     meaning: str
     takes: Words | Number | Index | PerClass | PerLoss
     remedy: str = ""  # the end of an error: what to give instead
+    field: str = ""  # of a Call, where that has another name: whether the last word was given
+
+    @property
+    def text(self) -> str:
+        """The default as source text."""
+        return f'"{self.default}"' if isinstance(self.default, str) else repr(self.default)
 
 
 SAMPLE_WEIGHT = Option(
@@ -69,27 +77,32 @@ REDUCTION = Option(
     "reduction", 'Literal["mean", "sum", "none"]', "mean",
     '"mean" = total / mass, "sum" = total = Σ weight·loss, "none" = one loss each',
     Words(("mean", "sum", "none")),
-    'Use "mean" (total / mass), "sum" (total) or "none".',
+    ' Use "mean" (total / mass), "sum" (total) or "none".',
 )  # fmt: skip
 LABELS = Option(
     "labels", 'Literal["binary", "signed"]', "binary",
     'target values: "binary" for 0 … 1, "signed" for -1 and 1; never guessed',
     Words(("binary", "signed")),
-    'Use "binary" (0 … 1) or "signed" (±1).',
+    ' Use "binary" (0 … 1) or "signed" (±1).',
+    "signed",
 )  # fmt: skip
 POSITIVE_ALPHA = Option(
     "alpha", "float | None", None,
     "weight of the positive class in [0, 1], the negative gets 1 - alpha; part of the loss, not "
     "of the mass",
     Number(Interval(0.0, 1.0, low_closed=True, high_closed=True), learned=True),
-    "It is the weight of the positive class (the negative class gets 1 - alpha); None weights both "
-    "by 1.",
+    ". It is the weight of the positive class (the negative class gets 1 - alpha); None weights "
+    "both by 1.",
 )  # fmt: skip
 CLASS_ALPHA = Option(
     "alpha", "Tensor | None", None,
     "one weight per class, each at its share of the label; part of the loss, not of the mass "
     "(which class_weight is)",
-    PerClass(),
+    PerClass(
+        "with several classes it would only multiply every loss alike, as a learning rate does. "
+        "Give one weight for each class, alpha=torch.tensor([...]), or None. The pair alpha and "
+        "1 - alpha belongs to two classes: see binary_focal."
+    ),
 )  # fmt: skip
 CLASS_WEIGHT = Option(
     "class_weight", "Tensor | None", None,
@@ -100,7 +113,7 @@ LABEL_SMOOTHING = Option(
     "label_smoothing", "float", 0.0,
     "share of the label spread evenly over the allowed classes, in [0, 1)",
     Number(Interval(0.0, 1.0, low_closed=True)),
-    "It is a number, 0 for no smoothing.",
+    "; it is a number, 0 for no smoothing.",
 )  # fmt: skip
 IGNORE_INDEX = Option(
     "ignore_index", "int", -100, "rows with this class index are dropped", Index()
@@ -109,5 +122,6 @@ DIRECTION = Option(
     "direction", 'Literal["forward", "reverse"]', "forward",
     '"forward" averages over the target, "reverse" over the prediction',
     Words(("forward", "reverse")),
-    'Use "forward", KL(target‖prediction), or "reverse", KL(prediction‖target).',
+    ' Use "forward", KL(target‖prediction), or "reverse", KL(prediction‖target).',
+    "reverse",
 )  # fmt: skip

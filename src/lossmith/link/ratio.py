@@ -45,17 +45,24 @@ class Ratio(Link):
     axis = 1
     classes = True
     spare = 0.0
-    u = "u_k = log b_k - log a_k; of q = softmax(logits) and the target p one is a, the other b"
+    u = (
+        "the loss is Σ_k a_k ψ(u_k), u_k = log b_k - log a_k: a = p, the target, and "
+        "b = q = softmax(logits); reversed, a = q and b = p"
+    )
     word = "logits"
     prediction_shape = "(N, C) or (N, C, d1, …), classes on dimension 1"
-    target_shape = "the logits' shape"
+    target_shape = "the logits' shape, one of the two; probabilities of 0 and scores of -inf are exact"
     targets = ("target_probs", "target_logits")
+    means = ("probabilities that sum to 1 over dimension 1", "scores before the softmax")
     noun = "rows"
+    adds = False  # each may be averaged over another side
 
     def options(self, formula: Formula) -> tuple[Option, ...]:
         return () if formula.symmetric else (DIRECTION,)
 
-    def check(self, name: str, prediction: Any, target: Any, argument: str = "target") -> Any:
+    def check(
+        self, name: str, prediction: Any, target: Any, argument: str = "target"
+    ) -> tuple[Any, Tensor]:
         for word, value in (("logits", prediction), (argument, target)):
             if not isinstance(value, Tensor):
                 shapes.no_tensor(name, word, value)
@@ -80,7 +87,7 @@ class Ratio(Link):
                 f"{name}: target_probs requires a gradient, but probabilities are data here. Use "
                 "target_probs.detach(), or target_logits= to learn both sides."
             )
-        return (*shape[:1], *shape[2:])
+        return (*shape[:1], *shape[2:]), target
 
     def spare_target(self, call: Call) -> float:
         return 0.0 if call.scores else 1.0 / call.target.shape[1]

@@ -18,9 +18,11 @@ class Residual(Link):
     natural = True
     u = "u = prediction - target"
 
-    def check(self, name: str, prediction: Any, target: Any, argument: str = "target") -> Any:
+    def check(
+        self, name: str, prediction: Any, target: Any, argument: str = "target"
+    ) -> tuple[Any, Tensor]:
         tensors(name, prediction, target)
-        return same(name, prediction, target)
+        return same(name, prediction, target), target
 
     def losses(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> Tensor:
         return scaled(call, psi, z - target)

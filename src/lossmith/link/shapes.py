@@ -146,3 +146,13 @@ def of_classes(name: str, logits: Tensor, target: Tensor) -> tuple[int, ...]:
             f"target, got {given}; classes are on dimension 1 of the logits."
         )
     return rows
+
+
+def indices(name: str, target: Tensor) -> Tensor:
+    """Class indices in a dtype that can be compared with any number of classes."""
+    if target.dtype == torch.uint64:
+        raise DtypeError(
+            f"{name}: the target has dtype {target.dtype}, whose numbers not every int64 can hold. "
+            "Use target.long()."
+        )
+    return target.long()

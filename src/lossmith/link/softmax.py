@@ -36,7 +36,7 @@ class Softmax(OfClasses):
     name = "softmax"
     family = "probability"
     natural = True
-    panels = True
+    split = panels = True
     u = "u = log p_target, p = softmax(logits)"
 
     def options(self, formula: Formula) -> tuple[Option, ...]:

@@ -354,7 +354,7 @@ def _residual(loss: Any) -> Loss | None:
         function = getattr(loss, "function", loss)  # a Module's class knows its function
         module = getattr(function, "Module", None)
         loss = module() if isinstance(module, type) else loss
-    if not isinstance(loss, Loss) or loss.loss.kind != "residual":
+    if not isinstance(loss, Loss) or loss.loss.formula.family != "residual" or not loss.loss.link.natural:
         raise InputError(
             f"{_NAME}: loss={loss!r} is no residual loss. Give a name such as 'huber', a function "
             "such as lossmith.huber, or a Module such as lossmith.Huber(delta=1.0); `lossmith "

@@ -27,8 +27,8 @@ def chosen(loss: Any) -> tuple[Linked, dict[str, Any]]:
     settings = loss.given() if isinstance(loss, Loss) else {}
     found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
     linked = getattr(found, "loss", None)
-    if not isinstance(linked, Linked) or linked.kind != "softmax":
-        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.kind == "softmax")
+    if not isinstance(linked, Linked) or not linked.link.split:
+        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.link.split)
         raise InputError(
             f"{NAME}: loss={loss!r} is no probability loss. Give one of {names} (name, function or "
             "Module), or your own @lossmith.probability."

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossmith.engine.labels import tolerance
 from lossmith.errors import LabelError
+from lossmith.link.counting import tolerance
 from lossmith.risk.classes.shard import Split
 
 

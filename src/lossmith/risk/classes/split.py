@@ -22,6 +22,10 @@ from torch.nn import functional as F
 
 from lossmith.engine import reference
 from lossmith.engine.pointwise import pointwise
+from lossmith.link.dtypes import compute_dtype
+from lossmith.link.forms import MARGIN, PLAIN
+from lossmith.link.link import part
+from lossmith.link.softmax import CERTAIN
 from lossmith.risk.classes import labels
 from lossmith.risk.classes.collectives import copied, gathered, largest, summed
 from lossmith.risk.classes.shard import Split
@@ -92,7 +96,7 @@ def losses(split: Split) -> tuple[Tensor, Tensor | None]:
 
 
 def _rows(split: Split) -> _Rows:
-    dtype = reference.compute_dtype(split.logits.dtype)
+    dtype = compute_dtype(split.logits.dtype)
     z = split.logits.to(dtype)
     if not z.shape[1]:  # a rank without classes has one that is forbidden
         z = torch.cat([z, z.new_full((z.shape[0], 1, *z.shape[2:]), -torch.inf)], 1)
@@ -143,7 +147,7 @@ def _label(split: Split, rows: _Rows) -> _Label:
 
 def _psi(split: Split, parameters: list[Any], *, through: bool = False) -> Callable[..., Tensor]:
     """ψ, or ψ through the margin."""
-    operation = pointwise(reference.registered(split.loss.key, through))
+    operation = pointwise(reference.registered(split.loss.key, MARGIN if through else PLAIN))
     return lambda u: operation.apply(u, *parameters)
 
 
@@ -190,7 +194,7 @@ def _margin(own: Tensor, away: Tensor, shift: Tensor, top: Tensor) -> Tensor:
     """own - logsumexp(others), of `away` = Σ exp(others - shift); certain without any other."""
     alone = top == -torch.inf
     rest = shift + torch.where(alone, 1.0, away).log()
-    return torch.where(alone & (own > -torch.inf), reference._CERTAIN, own - rest)
+    return torch.where(alone & (own > -torch.inf), CERTAIN, own - rest)
 
 
 def _by_share(split: Split, rows: _Rows, share: Tensor) -> Tensor:
@@ -225,9 +229,9 @@ def _by_share(split: Split, rows: _Rows, share: Tensor) -> Tensor:
     top = torch.where(mine.unsqueeze(1), top, nothing).squeeze(1)
     given = _own(split)
     at_best = [_gathered(p, place, rows.z) for p in given]
-    value = reference._part(_psi(split, at_best, through=True), margin, top, 0.0)
+    value = part(_psi(split, at_best, through=True), margin, top, 0.0)
     u = rows.z - log_sum.unsqueeze(1)
-    value = value + reference._part(_psi(split, given), u, left, -1.0).sum(1)
+    value = value + part(_psi(split, given), u, left, -1.0).sum(1)
     return summed([value], split.group)[0]
 
 
