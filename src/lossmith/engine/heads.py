@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.amp import is_autocast_available
 from torch.autograd import forward_ad
 
-from lossmith.link.counting import counted
 from lossmith.engine.looking import PLAIN
+from lossmith.link.counting import counted
 from lossmith.link.link import Call
 
 # A block's logits: large enough that its matrix products run at full speed, and few enough that

@@ -8,7 +8,6 @@ derivatives, which have backwards of their own: reverse, forward, double and hig
 from __future__ import annotations
 
 import inspect
-import linecache
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -18,8 +17,9 @@ import torch
 from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
-from lossmith.engine.torch_math import NAMESPACE
+from lossmith.engine.torch_math import TORCH
 from lossmith.errors import FormulaError, UnsupportedError
+from lossmith.link.infinity import beyond
 
 Expr = Any
 _EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
@@ -70,30 +70,20 @@ def partials(key: str, order: int) -> Any:
 @cache
 def run_text(key: str) -> Any:
     """The program of a registered expression over torch tensors."""
-    from lossmith.formula.program import is_arithmetic, write
+    from lossmith.formula.lowering import make
 
-    expression, arguments = _EXPRESSIONS[key]
-    source = write((expression,), arguments)
-    filename = f"<lossmith {key}>"
-    # Registered like a doctest's source, so that tracebacks and tracers can show the program.
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    scope = dict(NAMESPACE)
-    exec(compile(source, filename, "exec"), scope)  # our own text, written from the expression
-    run = scope["program"]
+    expression, (variable, *parameters) = _EXPRESSIONS[key]
+    program = make((expression,), (variable,), tuple(parameters))
+    run = TORCH.function(program, key)
     derived = key.endswith("'")
-    return _to_the_limit(run) if derived and not is_arithmetic(source) else run
-
-
-def _beyond(dtype: torch.dtype) -> float:
-    """As good as infinity to an exponential, and its multiples are still finite."""
-    return float(torch.finfo(dtype).max) / (2.0**64 if dtype == torch.float64 else 2.0**24)
+    return _to_the_limit(run) if derived and not program.arithmetic else run
 
 
 def _to_the_limit(run: Callable[..., Any]) -> Callable[..., Any]:
     """A slope at ±∞ by its limit: there, as it stands, it may be 0 · ∞."""
 
     def held(u: Tensor, *parameters: Any) -> tuple[Any]:
-        far = _beyond(u.dtype)
+        far = beyond(u.dtype)
         (value,) = run(torch.clamp(u, -far, far), *parameters)
         grown = torch.isinf(u) & (torch.abs(value) > far / 2**40)
         return (torch.where(grown, value * torch.inf, value),)

@@ -84,7 +84,9 @@ class Psi:
         call = self.call
         given = {name for name, _ in self.fixed}
         shape = call.loss.formula.shape
-        loose = [v for p, v in zip(shape, call.shape_parameters, strict=True) if p.name not in given]
+        loose = [
+            v for p, v in zip(shape, call.shape_parameters, strict=True) if p.name not in given
+        ]
         if not call.loss.classes:
             return tuple(loose)
         along = (1, -1) + (1,) * (call.prediction.dim() - 2)

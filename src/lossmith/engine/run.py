@@ -17,9 +17,9 @@ from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.machine import NoCompilerError
 from lossmith.engine.plan import Reduction
+from lossmith.engine.reduction import reduced, summed
 from lossmith.link.dtypes import compute_dtype
 from lossmith.link.link import Call
-from lossmith.engine.reduction import reduced, summed
 
 _HALVES = (torch.float16, torch.bfloat16)
 _LARGEST = torch.finfo(torch.float32).max

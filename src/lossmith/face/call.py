@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.compiler import is_compiling
 
 from lossmith.errors import InputError
-from lossmith.face import checks, settings, values
+from lossmith.face import checks, values
 from lossmith.link.dtypes import compute_dtype
 from lossmith.link.link import Call, Linked
 
@@ -62,7 +62,9 @@ def of_several(
         got = "neither" if not given else "both"
         raise InputError(
             f"{loss.name}: got {got} of {' and '.join(words)}; give exactly one: "
-            + ", ".join(f"{word}= for {what}" for word, what in zip(words, loss.link.means, strict=True))
+            + ", ".join(
+                f"{word}= for {what}" for word, what in zip(words, loss.link.means, strict=True)
+            )
             + "."
         )
     (which,) = given

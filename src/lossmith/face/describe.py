@@ -17,7 +17,10 @@ def docstring(loss: Linked, *, module: bool) -> str:
     lines += ["Formula:", f"    {written(record)}", f"    {link.u}", ""]
     lines += ["Shapes:", f"    {link.word}: {link.prediction_shape}."]
     lines += [f"    {', '.join(link.targets)}: {link.target_shape}."]
-    lines += [f'    Result: a scalar, or with reduction="none" one loss for each {link.result}.', ""]
+    lines += [
+        f'    Result: a scalar, or with reduction="none" one loss for each {link.result}.',
+        "",
+    ]
     lines += ["Parameters:"]
     first, data = ([], []) if module else (signature.inputs(loss), signature.data(loss))
     for a in [*first, *signature.parameters(loss), *data, *signature.options(loss)]:

@@ -11,31 +11,29 @@ from torch import Tensor
 from lossmith.engine import labels
 from lossmith.engine.heads import Head, with_tensors
 from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
-from lossmith.face import call, checks, inner, modules
+from lossmith.face import call, checks, inner
 from lossmith.face import settings as settings_of
 from lossmith.face.catalogue import FUNCTIONS
-from lossmith.link.link import Linked
+from lossmith.face.meant import Meant, meant
+from lossmith.link import shapes
+from lossmith.link.link import Call
 from lossmith.link.options import LABEL_SMOOTHING
 
 _NAME = "linear_loss"
 
 
-def chosen(loss: Any) -> tuple[Any, dict[str, Any]]:
-    """The function of a loss, and the settings that a Module brings along."""
-    settings = loss.given() if isinstance(loss, modules.Loss) else {}
-    found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
-    linked = getattr(found, "loss", None)
-    if not isinstance(linked, Linked) or not linked.link.labelled:
+def chosen(loss: Any) -> Meant:
+    """A loss over classes."""
+    found = meant(loss)
+    if found is None or not found.loss.link.labelled:
         names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.link.labelled)
-        given = (
-            f"a {linked.formula.family} loss" if isinstance(linked, Linked) else "no loss of ours"
-        )
+        given = "no loss of ours" if found is None else f"a {found.loss.formula.family} loss"
         raise InputError(
             f"{_NAME}: loss={loss!r} is {given}; it needs a loss over classes. Give one of {names} "
             "(name, function or Module), your own @lossmith.probability, or a Module such as "
             'lossmith.CrammerSinger("hinge").'
         )
-    return found, settings
+    return found
 
 
 def head(
@@ -55,8 +53,7 @@ def head(
 ) -> tuple[Head, Any, torch.Size]:
     """A checked head, the reduction, and the shape of its losses."""
     checks.reduction(_NAME, reduction)
-    function, settings = chosen(loss)
-    linked: Linked = function.loss
+    _, linked, settings = chosen(loss)
     options = inner.options(
         _NAME,
         linked,
@@ -107,7 +104,7 @@ def _shapes(
             raise DtypeError(
                 f"{_NAME}: {name} has dtype {value.dtype}; it must be floating. Use {name}.float()."
             )
-        checks.device(_NAME, name, value, features)
+        shapes.device(_NAME, name, value, features)
     if features.dim() < 2:
         raise ShapeError(
             f"{_NAME}: features have shape {tuple(features.shape)}; they need (…, D) with at least "

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 from lossmith.engine import choose, labels, reference
-from lossmith.link.dtypes import compute_dtype
-from lossmith.link.link import Call
 from lossmith.engine.pointwise import partials
 from lossmith.errors import DtypeError, InputError
-from lossmith.face.catalogue import FUNCTIONS
-from lossmith.face.modules import Loss
+from lossmith.face.meant import meant
 from lossmith.face.settings import dense, shown
 from lossmith.formula import ledger
 from lossmith.formula.record import Formula
+from lossmith.link.dtypes import compute_dtype
+from lossmith.link.link import Call
 from lossmith.link.links import link
 
 
@@ -104,7 +103,7 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
     Parameters:
         loss: a name, function or Module of Lossmith.
         prediction, target: as the loss takes them.
-        settings: parameters and options of the loss, weight and mask; no reduction.
+        settings: parameters and options of the loss, sample_weight and mask; no reduction.
 
     Errors:
         InputError as the loss itself raises.
@@ -135,14 +134,11 @@ def _own(gradient: Tensor, z: Tensor) -> Tensor:
 
 
 def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any]) -> Call:
-    if isinstance(loss, str):
-        loss = FUNCTIONS.get(loss, loss)
-    function = getattr(loss, "function", loss)
-    if isinstance(loss, Loss):
-        settings = {k: v for k, v in loss.given().items() if k != "reduction"} | settings
-    if not hasattr(function, "check"):
+    found = meant(loss)
+    if found is None:
         raise InputError(f"{loss!r} is no loss of Lossmith; give a name, a function or a Module.")
-    return function.check(prediction, target, **settings)
+    brought = {k: v for k, v in found.settings.items() if k != "reduction"}
+    return found.function.check(prediction, target, **(brought | settings))  # type: ignore[no-any-return]
 
 
 def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -> str:
@@ -157,7 +153,7 @@ def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -
     Parameters:
         loss: a name, function or Module of Lossmith.
         prediction, target: as the loss takes them.
-        settings: parameters and options of the loss, weight and mask; no reduction.
+        settings: parameters and options of the loss, sample_weight and mask; no reduction.
     """
     reason = choose.why_not_cpu(_call(loss, prediction, target, settings))
     return "cpu: one fused kernel" if reason is None else f"reference: {reason}"

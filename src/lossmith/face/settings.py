@@ -63,7 +63,9 @@ def _word(name: str, option: Option, value: Any) -> str:
 def _number(name: str, option: Option, value: Any) -> Any:
     domain, learned = option.takes.domain, option.takes.learned  # type: ignore[union-attr]
     if learned and isinstance(value, Tensor):
-        return parameter(name, Parameter(option.name, (domain.low + domain.high) / 2, domain), value)
+        return parameter(
+            name, Parameter(option.name, (domain.low + domain.high) / 2, domain), value
+        )
     number = as_number(value)
     if number is None or number not in domain:
         raise ParameterError(

@@ -107,6 +107,7 @@ def free(loss: Linked, taken: frozenset[str]) -> None:
     """
     call = {a.name for a in [*inputs(loss), *options(loss), *data(loss)]} | {"self"}
     further = {*PASSED_ON["residual"], *PASSED_ON[loss.formula.family]}
+    further.add("weight")  # refused in every call, for it means weights of classes in torch
     for name in (p.name for p in loss.formula.parameters):
         if name in call or name in taken or name in further:
             by = "an attribute of every Module"

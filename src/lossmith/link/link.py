@@ -203,7 +203,8 @@ class Link:
 
     def losses(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> Tensor:
         """Losses without weights, differentiable to any order; `z` and `target` as `counted`
-        makes them, in the dtype that is computed in."""
+        makes them, in the dtype that is computed in.
+        """
         raise NotImplementedError
 
     def derivatives(

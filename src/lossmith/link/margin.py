@@ -49,9 +49,7 @@ class Margin(Link):
             positive, negative = call.alpha * positive, (1 - call.alpha) * negative
         return positive + negative
 
-    def derivatives(
-        self, call: Call, psi: Psi, z: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         share = (target + 1) / 2 if call.signed else target
         found = []
         for order in (1, 2):

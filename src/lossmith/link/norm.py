@@ -68,9 +68,7 @@ class Norm(Link):
         there = torch.where(none.unsqueeze(-1), away, 0.0)
         return value + 0.5 * bend * there.square().sum(-1)
 
-    def derivatives(
-        self, call: Call, psi: Psi, z: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         away = z - target
         length, none = _length(away)
         slope, bend = (scaled(call, psi, length, order) for order in (1, 2))
@@ -84,7 +82,8 @@ class Norm(Link):
 
     def reach(self, curve: Properties) -> Reach:
         """∇ = ψ'(u)·r/‖r‖; the eigenvalues of ∇² are ψ''(u) along r and ψ'(u)/u across it, which
-        is a mean of ψ''. How long ∇ is in the 1-norm, the number of coordinates says."""
+        is a mean of ψ''. How long ∇ is in the 1-norm, the number of coordinates says.
+        """
         known = curve.lipschitz if curve.lipschitz in (0.0, math.inf) else None
         return Reach(
             curve.convex, curve.lipschitz, known, curve.smooth, curve.lowest, curve.highest

@@ -36,7 +36,8 @@ class OneVsRest(OfClasses):
 
     def reach(self, curve: Properties) -> Reach:
         """The Hessian is diagonal; how many slopes there are, and so how long the gradient is,
-        the number of classes says, which is not known here."""
+        the number of classes says, which is not known here.
+        """
         slope, low, high = curve.lipschitz, curve.lowest, curve.highest
         known = slope if slope in (0.0, math.inf) else None
         return Reach(

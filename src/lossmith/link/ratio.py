@@ -20,9 +20,9 @@ from torch import Tensor
 
 from lossmith.errors import DtypeError, InputError, ShapeError
 from lossmith.formula.record import Formula
+from lossmith.link import shapes
 from lossmith.link.counting import tolerance
 from lossmith.link.dtypes import FLOATS
-from lossmith.link import shapes
 from lossmith.link.forms import MIRROR, PLAIN, at_zero, expression
 from lossmith.link.infinity import log_softmax
 from lossmith.link.link import Call, Fault, Link, Psi
@@ -37,7 +37,8 @@ Probabilities = tuple[Tensor, Tensor]  # p and log p
 
 class Ratio(Link):
     """Divergences: the prediction's softmax q against a target distribution p, which is given as
-    probabilities or as scores."""
+    probabilities or as scores.
+    """
 
     name = "ratio"
     family = "divergence"
@@ -51,7 +52,9 @@ class Ratio(Link):
     )
     word = "logits"
     prediction_shape = "(N, C) or (N, C, d1, …), classes on dimension 1"
-    target_shape = "the logits' shape, one of the two; probabilities of 0 and scores of -inf are exact"
+    target_shape = (
+        "the logits' shape, one of the two; probabilities of 0 and scores of -inf are exact"
+    )
     targets = ("target_probs", "target_logits")
     means = ("probabilities that sum to 1 over dimension 1", "scores before the softmax")
     noun = "rows"
@@ -113,7 +116,8 @@ class Ratio(Link):
 
     def curve(self, formula: Formula, **parameters: float) -> Properties:
         """Of ψ only the bounds of D: 0, where the two agree, and ψ at -∞ once for each side, where
-        nothing is likely to both."""
+        nothing is likely to both.
+        """
         from lossmith.formula import properties
 
         ends = [at_zero(expression(formula, form)) for form in (PLAIN, MIRROR)]

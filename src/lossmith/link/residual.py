@@ -27,9 +27,7 @@ class Residual(Link):
     def losses(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> Tensor:
         return scaled(call, psi, z - target)
 
-    def derivatives(
-        self, call: Call, psi: Psi, z: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         slope, curvature = (scaled(call, psi, z - target, order) for order in (1, 2))
         return slope, curvature
 

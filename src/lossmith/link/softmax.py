@@ -49,9 +49,7 @@ class Softmax(OfClasses):
             return value
         return let_go(value, (z == torch.inf).any(1))
 
-    def derivatives(
-        self, call: Call, psi: Psi, z: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         z = held(z)
         share = _portion(call, z, target)
         u = torch.log_softmax(z, 1)
@@ -145,7 +143,8 @@ def class_margin(own: Tensor, z: Tensor, flags: Tensor) -> Tensor:
 
 def _portion(call: Call, z: Tensor, target: Tensor) -> Tensor:
     """What ψ(log p_k) counts: the label as a distribution over the allowed classes, smoothed if
-    asked for, times alpha_k."""
+    asked for, times alpha_k.
+    """
     share = hot(target, z).to(z.dtype) if call.hard else target
     if call.label_smoothing:
         allowed = z.detach() > -torch.inf

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Never
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lossmith.engine import run
 from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import ParameterError, ShapeError
-from lossmith.face import checks, settings
+from lossmith.face import names, settings
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.summand import Summand
 from lossmith.formula.domain import as_number
+from lossmith.link import shapes
+from lossmith.link.counting import counted
+from lossmith.link.dtypes import compute_dtype
 from lossmith.risk.partition import log_partition
 
 _NAME = "AdaptiveLoss"
@@ -35,7 +39,8 @@ class AdaptiveLoss(Summand, nn.Module):
 
     Shapes:
         prediction: any shape; with columns=D its last dimension has size D.
-        target: the prediction's shape. weight, mask: the same, or a size of 1 where they repeat.
+        target: the prediction's shape. sample_weight, mask: the same, or a size of 1 where
+            they repeat.
         Result: a scalar, or with reduction="none" one loss for each element.
         alpha, scale: (), or with columns=D one for each column, (D,); both are attributes.
 
@@ -51,7 +56,7 @@ class AdaptiveLoss(Summand, nn.Module):
             learned alpha starts strictly inside. At exactly 2, ∂ρ/∂alpha is infinite in the limit.
         scale_min (default 1e-05): below it c does not go, so a column without noise stays finite.
         reduction (default "mean"): "mean" = total / mass, mass = Σ weight; "sum", or "none".
-        forward(prediction, target, weight=None, mask=None) takes the data of a batch.
+        forward(prediction, target, sample_weight=None, mask=None) takes the data of a batch.
 
     Give latent_alpha and latent_scale to the optimiser with the model (`loss.parameters()`),
     without weight decay. A likelihood can be negative; that is no fault.
@@ -119,47 +124,54 @@ class AdaptiveLoss(Summand, nn.Module):
         wide = torch.float32 if learned.device.type == "mps" else torch.float64
         return torch.full_like(learned, value, dtype=wide, requires_grad=False)
 
+    @names.listed
     def forward(
         self,
         prediction: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> Tensor:
         """The reduced loss of a batch."""
-        return reduced(*self._losses(prediction, target, weight, mask), self.reduction)
+        if unknown:
+            names.refuse(_NAME, unknown, self.forward)
+        return reduced(*self._losses(prediction, target, sample_weight, mask), self.reduction)
 
+    @names.listed
     def total(
         self,
         prediction: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
-        return summed(*self._losses(prediction, target, weight, mask))
+        if unknown:
+            names.refuse(_NAME, unknown, self.total)
+        return summed(*self._losses(prediction, target, sample_weight, mask))
 
     def _losses(
-        self, prediction: Tensor, target: Tensor, weight: Tensor | None, mask: Tensor | None
+        self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Losses by element, weights applied, and the weights: 0 where dropped."""
-        checks.tensors(_NAME, prediction, target)
+        shapes.tensors(_NAME, prediction, target)
         if self.columns is not None and tuple(prediction.shape[-1:]) != (self.columns,):
             raise ShapeError(
                 f"{_NAME}: prediction has shape {tuple(prediction.shape)}, but columns = "
                 f"{self.columns} asks for a last dimension of that size."
             )
-        dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
+        dtype = compute_dtype(prediction.dtype)
         alpha = self.alpha.to(dtype=dtype, device=prediction.device)
         scale = self.scale.to(dtype=dtype, device=prediction.device)
-        robust = _barron(
-            prediction, target, alpha, scale, weight=weight, mask=mask, reduction="none"
+        call = _barron.check(
+            prediction, target, alpha, scale, sample_weight=sample_weight, mask=mask
         )
-        weights = torch.ones_like(robust, requires_grad=False)
-        if weight is not None:
-            weights = weights * weight
-        if mask is not None:
-            weights = torch.where(mask, weights, 0.0)
+        robust = run.reduce(call, "none")
+        weights = counted(call, dtype).mass(dtype)
+        if weights is None:
+            weights = torch.ones_like(robust, requires_grad=False)
         return robust + weights * (torch.log(scale) + log_partition(alpha)), weights
 
     def extra_repr(self) -> str:

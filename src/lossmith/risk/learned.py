@@ -128,6 +128,5 @@ def _linked(part: nn.Module) -> Linked | None:
     if isinstance(part, Loss):
         return part.loss
     if isinstance(part, (LinearLoss, ClassParallelLoss)):
-        linked: Linked = heads.chosen(part.loss)[0].loss
-        return linked
+        return heads.chosen(part.loss).loss
     return None

@@ -17,8 +17,8 @@ from lossmith.engine.cpu.again import Result, again
 from lossmith.engine.cpu.memory import fresh, fresh_like, scratch
 from lossmith.engine.cpu.threads import share
 from lossmith.engine.plan import Output, Plan, fix
-from lossmith.link.link import Call
 from lossmith.errors import InputError, LabelError
+from lossmith.link.link import Call
 
 _KERNELS: dict[Any, Any] = {}
 _LARGE = 8 << 20  # bytes

@@ -7,8 +7,8 @@ vector loops. The chain rule is that of link/chain.py, written here for one row.
 from __future__ import annotations
 
 from lossmith.engine.cpu.text import Kernel, load, store
-from lossmith.link.counting import tolerance
 from lossmith.engine.plan import Plan
+from lossmith.link.counting import tolerance
 
 _OTHERS = ("range(y)", "range(y + 1, classes)")  # every class but the row's own
 

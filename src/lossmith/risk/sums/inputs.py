@@ -12,7 +12,6 @@ from typing import Any
 from torch import nn
 
 from lossmith.errors import InputError
-from lossmith.face import signature
 from lossmith.face.modules import Loss
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
@@ -57,7 +56,7 @@ def read(name: str, term: Callable[..., Any]) -> Wires:
             )
         word = p.name
         if word == "prediction" and isinstance(term, Loss):
-            word = signature.shape_words(term.loss)[0]
+            word = term.loss.link.word
         wires.append(Wire(p.name, word, word, p.default is p.empty))
     return tuple(wires)
 

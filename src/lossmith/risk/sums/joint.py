@@ -165,9 +165,7 @@ def _mean(reach: Reach, alpha: Any) -> JointProperties:
             return JointProperties(reach.convex, None, None, None)
         many = isinstance(alpha, Tensor) and alpha.dim()
         reach = reach.scaled(float(alpha.detach().max()) if many else 1.0)
-    return JointProperties(
-        reach.convex or None, reach.lipschitz_sup, reach.lowest, reach.highest
-    )
+    return JointProperties(reach.convex or None, reach.lipschitz_sup, reach.lowest, reach.highest)
 
 
 def _weights(module: Any) -> Any:
@@ -193,10 +191,9 @@ def _own(module: nn.Module) -> JointProperties:
         loss = module.loss
         return _mean(loss.link.reach(loss.link.curve(loss.formula)), None)
     if isinstance(module, LinearLoss):
-        function, settings = heads.chosen(module.loss)
+        _, linked, settings = heads.chosen(module.loss)
         names = module.parameter_names
         settings |= {name: getattr(module, name) for name in names}
-        linked = function.loss
         values = _values(linked.formula, settings)
         if values is None:
             return _UNKNOWN
