@@ -127,9 +127,9 @@ def test_through_the_margin(name):
 
 def test_links_have_names_and_know_their_classes():
     hinge = LEDGER["hinge"]
-    assert link(hinge).kind == "margin"
+    assert link(hinge).link.name == "margin"
     assert not link(hinge).classes
     assert link(hinge, "crammer_singer").name == "crammer_singer_hinge"
     assert link(hinge, "one_vs_rest").classes
-    assert link(LEDGER["focal"]).kind == "softmax"
+    assert link(LEDGER["focal"]).link.name == "softmax"
     assert link(LEDGER["focal"]).name == "focal"

@@ -76,7 +76,7 @@ class Case:
 def cases():
     found = []
     for name, function in FUNCTIONS.items():
-        make, kind = MODULES[class_name(name)], function.loss.kind
+        make, kind = MODULES[class_name(name)], function.loss.link.name
         if kind != "softmax":
             target = "real" if kind == "residual" else "binary"
             flat = name == "zero_one"

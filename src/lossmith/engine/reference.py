@@ -141,7 +141,8 @@ def derivatives(call: Call) -> tuple[Tensor, Tensor] | None:
     mass = rows.mass(z.dtype)
     if rows.keep is not None and mass is not None:
         keep, mass = link.along(rows.keep), link.along(mass)
-        found = tuple(torch.where(keep, part * mass, 0.0) for part in found)
+        gradient, hessian = (torch.where(keep, each * mass, 0.0) for each in found)
+        return gradient.to(narrow), hessian.to(narrow)
     return found[0].to(narrow), found[1].to(narrow)
 
 

@@ -79,11 +79,11 @@ def _scalar(call: Call, value: float) -> Tensor:
 
 
 def _slope_scale(call: Call) -> float:
-    return call.loss.unit(call.parameters, 1)  # type: ignore[no-any-return]
+    return call.loss.unit(call.parameters, 1)
 
 
 def _value_scale(call: Call) -> float:
-    return call.loss.unit(call.parameters)  # type: ignore[no-any-return]
+    return call.loss.unit(call.parameters)
 
 
 def _losses(call: Call) -> int:

@@ -25,8 +25,12 @@ def checked(
     mask: Any,
     options: tuple[Any, ...] = (),
     argument: str = "target",
+    level: int = 4,
 ) -> Call:
-    """The call, its options in the order of `loss.options`; `argument`: how the target came."""
+    """The call, its options in the order of `loss.options`.
+
+    `argument`: how the target came; `level`: where a person's own line is, for warnings.
+    """
     name, link = loss.name, loss.link
     rows, target = link.check(name, prediction, target, argument)
     if sample_weight is not None:
@@ -42,7 +46,7 @@ def checked(
         if value is not default and (type(value) is not type(default) or value != default):
             checks.option(call, option, value)
     if link.classes:
-        values.expect_logits(name, f"{link.name} {loss.key}", prediction)
+        values.expect_logits(name, f"{link.name} {loss.key}", prediction, level)
     return call
 
 
@@ -69,7 +73,7 @@ def of_several(
         )
     (which,) = given
     call = checked(
-        loss, prediction, targets[which], parameters, sample_weight, mask, options, words[which]
+        loss, prediction, targets[which], parameters, sample_weight, mask, options, words[which], 5
     )
     call.scores = which > 0
     return call

@@ -1,6 +1,6 @@
-"""What is looked at beside prediction and target (link/shapes.py): weights, masks, parameters and
-options of a call, by shapes, dtypes and devices.
+"""Weights, masks, parameters and options of a call, by their shapes, dtypes and devices.
 
+Prediction and target themselves are the links' business (link/shapes.py).
 Nothing here looks at a tensor's values (that would wait for a device, and stop a tracer): values
 of labels are the engines' business.
 """

@@ -22,8 +22,8 @@ def docstring(loss: Linked, *, module: bool) -> str:
         "",
     ]
     lines += ["Parameters:"]
-    first, data = ([], []) if module else (signature.inputs(loss), signature.data(loss))
-    for a in [*first, *signature.parameters(loss), *data, *signature.options(loss)]:
+    inputs, data = ([], []) if module else (signature.inputs(loss), signature.data(loss))
+    for a in [*inputs, *signature.parameters(loss), *data, *signature.options(loss)]:
         default = f" (default {a.default})" if a.default else ""
         lines.append(f"    {a.name}{default}: {a.meaning}.")
     if module:

@@ -138,7 +138,7 @@ def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any
     if found is None:
         raise InputError(f"{loss!r} is no loss of Lossmith; give a name, a function or a Module.")
     brought = {k: v for k, v in found.settings.items() if k != "reduction"}
-    return found.function.check(prediction, target, **(brought | settings))  # type: ignore[no-any-return]
+    return found.function.check(prediction, target, **(brought | settings))
 
 
 def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -> str:

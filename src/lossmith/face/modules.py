@@ -180,7 +180,7 @@ def make(function: Any, module: str) -> type[Loss]:
             f"    return {called}({handed}, **{given})\n"
         )
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
-    made = type(
+    made: type[Loss] = type(
         title,
         (Loss,),
         {
@@ -193,6 +193,7 @@ def make(function: Any, module: str) -> type[Loss]:
             "settings": settings,
         },
     )
-    made.forward.__doc__, made.total.__doc__ = Loss.forward.__doc__, Loss.total.__doc__
+    for name in ("forward", "total"):
+        scope[name].__doc__ = getattr(Loss, name).__doc__
     function.Module = made
     return made

@@ -79,7 +79,8 @@ def call(loss: Linked, *, reduction: bool = True) -> list[Argument | str]:
 def batch(loss: Linked) -> list[Argument | str]:
     """The arguments of a Module's call: the data of a batch."""
     first, target, *others = inputs(loss)
-    return [first, target, *data(loss), *(["*", *others] if others else [])]
+    batch: list[Argument | str] = [first, target, *data(loss)]
+    return [*batch, "*", *others] if others else batch
 
 
 def source(arguments: list[Argument | str], *, types: bool = False) -> str:

@@ -61,7 +61,7 @@ class Counted:
         if self.keep is None:
             return losses, None
         losses, mass = torch.where(self.keep, losses, 0.0), self.mass(losses.dtype)
-        return losses if self.weight is None else losses * mass, mass
+        return (losses if self.weight is None or mass is None else losses * mass), mass
 
 
 @dataclass(frozen=True, slots=True)

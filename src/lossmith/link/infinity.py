@@ -1,5 +1,7 @@
-"""Scores of +∞ get the limit of what there is beside them, and its slope: held at a number that no
-exponential tells from infinity, and let go again where only that made a result large.
+"""Infinite scores get the limit of what there is beside them, and its slope.
+
+They are held at a number that no exponential tells from infinity, and let go again where only that
+made a result large.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ A soft label t averages: t·ψ(z) + (1 - t)·ψ(-z).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -51,16 +51,14 @@ class Margin(Link):
 
     def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         share = (target + 1) / 2 if call.signed else target
-        found = []
-        for order in (1, 2):
-            own, other = (
-                part(lambda u, order=order: psi(u, order=order), u, q)
-                for u, q in ((z, share), (-z, 1 - share))
-            )
-            if call.alpha is not None:
-                own, other = call.alpha * own, (1 - call.alpha) * other
-            found.append(own - other if order == 1 else own + other)
-        return found[0], found[1]
+        slope, bend = partial(psi, order=1), partial(psi, order=2)
+        gradient = (part(slope, z, share), -part(slope, -z, 1 - share))
+        hessian = (part(bend, z, share), part(bend, -z, 1 - share))
+        weights = (1.0, 1.0) if call.alpha is None else (call.alpha, 1 - call.alpha)
+        return (
+            weights[0] * gradient[0] + weights[1] * gradient[1],
+            weights[0] * hessian[0] + weights[1] * hessian[1],
+        )
 
     def faults(self, call: Call) -> Iterator[Fault]:
         t = call.target

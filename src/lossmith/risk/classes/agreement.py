@@ -90,8 +90,8 @@ def _fingerprint(made: Split, reduction: str) -> list[int]:
         "dtype": (logits.dtype, target.dtype, logits.device.type),
         "gradient": (learned, torch.is_grad_enabled()),
         "options": (
-            made.call.loss.key, numbers, made.call.label_smoothing, made.call.ignore_index, reduction, shapes,
-            present,
+            made.call.loss.key, numbers, made.call.label_smoothing, made.call.ignore_index,
+            reduction, shapes, present,
         ),
         "target": _digest(target) if made.look and made.call.hard else 0,
         "weights": [_digest(v) for v in _alike(made) if v is not None] if made.look else 0,
@@ -121,7 +121,7 @@ def given(name: str, sizes: Any, made: Split) -> list[int]:
     if not whole or len(sizes) != ranks or sizes[rank] != made.call.prediction.shape[1]:
         raise ShapeError(
             f"{name}: shard_sizes = {shown(sizes)} does not fit: it needs {ranks} whole "
-            f"numbers, one for each rank, and rank {rank} has {made.call.prediction.shape[1]} classes. None "
-            "asks them."
+            f"numbers, one for each rank, and rank {rank} has {made.call.prediction.shape[1]} "
+            "classes. None asks them."
         )
     return [int(n) for n in sizes]

@@ -198,14 +198,15 @@ def _own(module: nn.Module) -> JointProperties:
         if values is None:
             return _UNKNOWN
         curve = linked.link.curve(linked.formula, **values)
-        own = any(p.name == "alpha" for p in linked.formula.parameters)
-        alpha = None if own else settings.get("alpha")
+        fixed = any(p.name == "alpha" for p in linked.formula.parameters)
+        alpha = None if fixed else settings.get("alpha")
         # The scores are linear in the features, but by how much they move, the weight decides.
         return replace(_mean(linked.link.reach(curve), alpha), lipschitz=None)
     if isinstance(module, Penalty):
-        curve = _at(module.formula, module.settings)
-        if curve is None:
+        own = _at(module.formula, module.settings)
+        if own is None:
             return _UNKNOWN
+        curve = own
         # Σ ψ over as many weights as there are; a norm of groups keeps ψ convex, being even.
         return JointProperties(
             curve.convex or None,
