@@ -202,8 +202,9 @@ class Link:
     # -- mathematics -----------------------------------------------------------------------------
 
     def losses(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> Tensor:
-        """Losses without weights, differentiable to any order; `z` and `target` as `counted`
-        makes them, in the dtype that is computed in.
+        """Losses without weights, differentiable to any order.
+
+        `z` and `target` are in the dtype that is computed in, and what is dropped is replaced.
         """
         raise NotImplementedError
 

@@ -81,8 +81,9 @@ class Norm(Link):
         return gradient, hessian
 
     def reach(self, curve: Properties) -> Reach:
-        """∇ = ψ'(u)·r/‖r‖; the eigenvalues of ∇² are ψ''(u) along r and ψ'(u)/u across it, which
-        is a mean of ψ''. How long ∇ is in the 1-norm, the number of coordinates says.
+        """∇ = ψ'(u)·r/‖r‖, and the eigenvalues of ∇² are ψ''(u) along r and ψ'(u)/u across it.
+
+        That is a mean of ψ''. How long ∇ is in the 1-norm, the number of coordinates says.
         """
         known = curve.lipschitz if curve.lipschitz in (0.0, math.inf) else None
         return Reach(

@@ -35,9 +35,7 @@ class OneVsRest(OfClasses):
         return indices_only(self.name, call)
 
     def reach(self, curve: Properties) -> Reach:
-        """The Hessian is diagonal; how many slopes there are, and so how long the gradient is,
-        the number of classes says, which is not known here.
-        """
+        """The Hessian is diagonal; how long the gradient is, the number of classes says."""
         slope, low, high = curve.lipschitz, curve.lowest, curve.highest
         known = slope if slope in (0.0, math.inf) else None
         return Reach(

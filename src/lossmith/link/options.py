@@ -1,8 +1,8 @@
-"""What is settled for a loss beside its parameters, each option once: functions, Modules, checks,
-docstrings and the .pyi are made from these.
+"""What is settled for a loss beside its parameters, each option once.
 
-An option says what it takes as data (words, an interval, one number per class …), and
-`face/settings.py` holds a value against that.
+Functions, Modules, checks, docstrings and the .pyi are made from these. An option says what it
+takes as data (words, an interval, one number per class …), and `face/settings.py` holds a value
+against that.
 """
 
 from __future__ import annotations

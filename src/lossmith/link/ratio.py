@@ -36,9 +36,7 @@ Probabilities = tuple[Tensor, Tensor]  # p and log p
 
 
 class Ratio(Link):
-    """Divergences: the prediction's softmax q against a target distribution p, which is given as
-    probabilities or as scores.
-    """
+    """Divergences of the prediction's softmax q from a target p, probabilities or scores."""
 
     name = "ratio"
     family = "divergence"
@@ -115,8 +113,9 @@ class Ratio(Link):
         return "there is no kernel for two distributions yet"
 
     def curve(self, formula: Formula, **parameters: float) -> Properties:
-        """Of ψ only the bounds of D: 0, where the two agree, and ψ at -∞ once for each side, where
-        nothing is likely to both.
+        """Of ψ only the bounds of D.
+
+        It is 0 where the two agree, and ψ at -∞ once for each side where nothing is likely to both.
         """
         from lossmith.formula import properties
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reach:
-    """Properties of one loss in all the scores that it sees. None means unknown, ∞ that there is
-    no such constant.
+    """Properties of one loss in all the scores that it sees.
+
+    None means unknown, ∞ that there is no such constant.
 
     Attributes:
         convex: in all scores together.

@@ -76,11 +76,11 @@ class Softmax(OfClasses):
         return properties.of(in_margin(formula), **parameters)
 
     def reach(self, curve: Properties) -> Reach:
-        """By g(m), ψ in the margin: ∇ = g'·(e_y - r) and ∇² = g''·(e_y - r)(e_y - r)ᵀ
-        - g'·(diag r - r rᵀ), r the softmax of the others.
+        """By g(m), which is ψ in the margin, and r, the softmax of the others.
 
-        The eigenvalues are extreme where r is one class (2g'', 0) or half of each of two
-        (3g''/2, -g'/2); shares of a label average such terms.
+        ∇ = g'·(e_y - r) and ∇² = g''·(e_y - r)(e_y - r)ᵀ - g'·(diag r - r rᵀ), whose eigenvalues
+        are extreme where r is one class (2g'', 0) or half of each of two (3g''/2, -g'/2). Shares
+        of a label average such terms.
         """
         smooth = None
         if curve.smooth is not None and curve.lipschitz is not None:
@@ -142,9 +142,7 @@ def class_margin(own: Tensor, z: Tensor, flags: Tensor) -> Tensor:
 
 
 def _portion(call: Call, z: Tensor, target: Tensor) -> Tensor:
-    """What ψ(log p_k) counts: the label as a distribution over the allowed classes, smoothed if
-    asked for, times alpha_k.
-    """
+    """What ψ(log p_k) counts: the label's share, smoothed over allowed classes, times alpha_k."""
     share = hot(target, z).to(z.dtype) if call.hard else target
     if call.label_smoothing:
         allowed = z.detach() > -torch.inf

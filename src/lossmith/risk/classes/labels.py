@@ -87,12 +87,13 @@ def _refuse_index(split: Split, keep: Tensor | None, own: Tensor, others: Tensor
     place = _first(own, keep)
     if place is None:
         return
+    name, value = split.call.loss.name, split.call.target[place].item()
     if others[place]:
-        raise LabelError(f"{split.call.loss.name}: {_no_class(place)}")
+        raise LabelError(f"{name}: {_no_class(place)}")
     raise LabelError(
-        f"{split.call.loss.name}: {_at(place)} = {split.call.target[place].item()} is a class whose "
-        f"logit is -inf{_more(own, 'labels')}: it is forbidden in this row and the label all the same. "
-        "Allow the class, or drop the row with mask=."
+        f"{name}: {_at(place)} = {value} is a class whose logit is -inf{_more(own, 'labels')}: it "
+        "is forbidden in this row and the label all the same. Allow the class, or drop the row "
+        "with mask=."
     )
 
 
