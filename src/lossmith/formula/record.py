@@ -80,6 +80,7 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
+    start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
     symmetric: bool = False  # a divergence that stays the same with its sides exchanged
     builtin: bool = field(default=False, repr=False)
@@ -128,12 +129,15 @@ def family(kind: Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        start: str = "",
         balanced: bool = False,
         symmetric: bool = False,
     ) -> Any:
         if function is None:
-            given = {"balanced": balanced, "symmetric": symmetric}
-            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, **given)
+            words = {"cite": cite, "twin": twin, "start": start}
+            return lambda f: decorate(
+                f, scale=scale, balanced=balanced, symmetric=symmetric, **words
+            )
         _check_name(function, kind)
         shape = _read_parameters(function)
         if scale is not None:
@@ -147,6 +151,7 @@ def family(kind: Family) -> Callable[..., Any]:
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
+            start=start,
             balanced=balanced,
             symmetric=symmetric,
             # Run by exec without a __name__, a function has no module.

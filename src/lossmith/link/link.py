@@ -258,9 +258,13 @@ class Link:
             curve.lowest, curve.highest,
         )  # fmt: skip
 
-    def probability(self, formula: Formula, scores: Tensor) -> Tensor | None:
-        """The probability that scores mean, where they mean one: of the positive, or each class."""
-        return None
+    def probable(self, formula: Formula) -> bool:
+        """Whether scores mean probabilities: see `probability`."""
+        return False
+
+    def probability(self, scores: Tensor) -> Tensor:
+        """What they mean then: the probability of the positive class, or one for each class."""
+        raise NotImplementedError
 
 
 def hot(target: Tensor, like: Tensor) -> Tensor:

@@ -69,8 +69,11 @@ class Margin(Link):
         else:
             yield _binary, ~((t == 0) | (t == 1))
 
-    def probability(self, formula: Formula, scores: Tensor) -> Tensor | None:
-        return torch.sigmoid(scores) if log_odds(formula) else None
+    def probable(self, formula: Formula) -> bool:
+        return log_odds(formula)
+
+    def probability(self, scores: Tensor) -> Tensor:
+        return torch.sigmoid(scores)
 
 
 def _sided(call: Call, value: Tensor, target: Tensor) -> Tensor:

@@ -94,7 +94,10 @@ class Softmax(OfClasses):
             curve.highest,
         )
 
-    def probability(self, formula: Formula, scores: Tensor) -> Tensor | None:
+    def probable(self, formula: Formula) -> bool:
+        return True
+
+    def probability(self, scores: Tensor) -> Tensor:
         return torch.softmax(scores, 1)
 
 
