@@ -10,6 +10,7 @@ from pathlib import Path
 from lossmith.face import public, signature
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import class_name
+from lossmith.formula.ledger import FAMILIES
 from lossmith.formula.written import written
 
 _HEAD = '''"""Made by `python -m lossmith.face.stubs` from the records. Edits are lost."""
@@ -72,7 +73,7 @@ def _home(name: str) -> str:
         return "lossmith.face"
     if name in ("Fraction", "NonNegative", "Positive", "Real"):
         return "lossmith.formula.domain"
-    if name in ("residual", "margin", "probability"):
+    if name in FAMILIES:
         return "lossmith.face.own"
     return str(getattr(public, name).__module__)
 

@@ -1,7 +1,6 @@
 """Every link, one line each, and the formula under one of them.
 
     residual        u = prediction - target                   target: real, the prediction's shape
-    norm            u = ‖prediction - target‖, last dimension  target: real, the prediction's shape
     margin          u = s·score, s = ±1                       target: 0 … 1 (soft) or ±1 (signed)
     softmax         u = log p_target, p = softmax(logits)     target: class index or distribution
     crammer_singer  u = z_target - max of the other logits    target: class index or distribution
