@@ -22,12 +22,12 @@ def docstring(loss: Linked, *, module: bool) -> str:
         "",
     ]
     lines += ["Parameters:"]
-    inputs, data = ([], []) if module else (signature.inputs(loss), signature.data(loss))
+    inputs, data = ([], []) if module else (signature.inputs(link), signature.data())
     for a in [*inputs, *signature.parameters(loss), *data, *signature.options(loss)]:
         default = f" (default {a.default})" if a.default else ""
         lines.append(f"    {a.name}{default}: {a.meaning}.")
     if module:
-        given = signature.source(signature.batch(loss))
+        given = signature.source(signature.batch(link))
         lines.append(f"    forward({given}) takes the data of a batch.")
     lines += [
         "",

@@ -12,7 +12,7 @@ from lossmith.errors import InputError
 from lossmith.face import describe, names, signature
 from lossmith.face.settings import check
 from lossmith.face.summand import Summand
-from lossmith.link.link import Linked
+from lossmith.link.link import Link, Linked
 
 _SHORT = ("kl", "js")  # words that are the first letters of names
 
@@ -149,6 +149,29 @@ def class_name(name: str) -> str:
     return "".join(w.upper() if w in _SHORT else w[:1].upper() + w[1:] for w in words)
 
 
+def calls(link: Link) -> dict[str, Any]:
+    """The methods that take a batch, in the words of a link."""
+    batch = signature.batch(link)
+    first, *data = (a.name for a in batch if not isinstance(a, str))
+    handed = ", ".join([first, *(f"{n}={n}" for n in data)])
+    scope: dict[str, Any] = {"refuse": names.refuse}
+    made = {}
+    for name, called, given in (
+        ("forward", "self.function", "self.given()"),
+        ("total", "self.function.total", "self.lasting()"),
+    ):
+        text = (
+            f"def {name}(self, {signature.source(batch)}, **unknown):\n"
+            f"    if unknown:\n"
+            f"        refuse(type(self).__name__, unknown, self.{name}, self.settings)\n"
+            f"    return {called}({handed}, **{given})\n"
+        )
+        exec(compile(text, f"<lossmith {link.name}>", "exec"), scope)  # text of our own writing
+        scope[name].__doc__ = getattr(Loss, name).__doc__
+        made[name] = names.listed(scope[name])
+    return made
+
+
 def make(function: Any, module: str) -> type[Loss]:
     """The Module class of a function made by `functions.make`; also `function.Module`."""
     loss: Linked = function.loss
@@ -157,9 +180,6 @@ def make(function: Any, module: str) -> type[Loss]:
     arguments = signature.source([*own, "*", *options])
     passed = ", ".join(f"{n}={n}" for n in settings)
     hide, title = signature.hidden(loss), class_name(loss.name)  # a parameter may be called Loss
-    batch = signature.batch(loss)
-    first, *data = (a.name for a in batch if not isinstance(a, str))
-    handed = ", ".join([first, *(f"{n}={n}" for n in data)])
     scope: dict[str, Any] = {
         f"{hide}Loss": Loss, f"{hide}refuse": names.refuse, "__name__": module
     }  # fmt: skip
@@ -169,31 +189,18 @@ def make(function: Any, module: str) -> type[Loss]:
         f"        {hide}refuse({title!r}, {hide}unknown, self.__init__, called=self.forward)\n"
         f"    {hide}Loss.__init__(self, {passed})\n"
     )
-    for name, called, given in (
-        ("forward", "self.function", "self.given()"),
-        ("total", "self.function.total", "self.lasting()"),
-    ):
-        text += (
-            f"def {name}(self, {signature.source(batch)}, **unknown):\n"
-            f"    if unknown:\n"
-            f"        {hide}refuse(type(self).__name__, unknown, self.{name}, self.settings)\n"
-            f"    return {called}({handed}, **{given})\n"
-        )
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
     made: type[Loss] = type(
         title,
         (Loss,),
         {
             "__init__": names.listed(scope["__init__"]),
-            "forward": names.listed(scope["forward"]),
-            "total": names.listed(scope["total"]),
+            **calls(loss.link),
             "__doc__": describe.docstring(loss, module=True),
             "__module__": module,
             "function": staticmethod(function),
             "settings": settings,
         },
     )
-    for name in ("forward", "total"):
-        scope[name].__doc__ = getattr(Loss, name).__doc__
     function.Module = made
     return made

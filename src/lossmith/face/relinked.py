@@ -26,6 +26,11 @@ class Relinked(modules.Loss):
     link: ClassVar[str]  # by name
     examples: ClassVar[tuple[str, str]]  # losses that it can be made of
 
+    def __init_subclass__(cls, **_: Any) -> None:
+        if "link" in cls.__dict__:
+            for name, call in modules.calls(LINKS[cls.link]).items():
+                setattr(cls, name, call)
+
     def _make(self, loss: Any, settings: dict[str, Any], parameters: dict[str, Any]) -> None:
         """The constructor: `settings` are those of every such Module, `parameters` the loss's."""
         owner = type(self).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossmith.errors import FormulaError
-from lossmith.link.link import Linked
+from lossmith.link.link import Link, Linked
 from lossmith.link.options import DATA, REDUCTION, Option
 
 
@@ -29,9 +29,8 @@ def _of(option: Option) -> Argument:
     return Argument(option.name, option.type, option.text, option.meaning)
 
 
-def inputs(loss: Linked) -> list[Argument]:
+def inputs(link: Link) -> list[Argument]:
     """The prediction and the target; where that may come under several names, one of them."""
-    link = loss.link
     first = Argument(link.word, "Tensor", None, "floating tensor; half precision is computed in "
                      "float32")  # fmt: skip
     if len(link.targets) == 1:
@@ -63,23 +62,23 @@ def options(loss: Linked) -> list[Argument]:
     return [_of(option) for option in (*loss.options, REDUCTION)]
 
 
-def data(loss: Linked) -> list[Argument]:
+def data() -> list[Argument]:
     """What comes with every batch besides prediction and target."""
     return [_of(option) for option in DATA]
 
 
 def call(loss: Linked, *, reduction: bool = True) -> list[Argument | str]:
     """The arguments of the function in their order; "*" where they go by name from."""
-    first, target, *others = inputs(loss)
+    first, target, *others = inputs(loss.link)
     last = [_of(REDUCTION)] if reduction else []
-    named = [*others, *(_of(option) for option in loss.options), *data(loss), *last]
+    named = [*others, *(_of(option) for option in loss.options), *data(), *last]
     return [first, target, *parameters(loss), "*", *named]
 
 
-def batch(loss: Linked) -> list[Argument | str]:
+def batch(link: Link) -> list[Argument | str]:
     """The arguments of a Module's call: the data of a batch."""
-    first, target, *others = inputs(loss)
-    batch: list[Argument | str] = [first, target, *data(loss)]
+    first, target, *others = inputs(link)
+    batch: list[Argument | str] = [first, target, *data()]
     return [*batch, "*", *others] if others else batch
 
 
@@ -106,7 +105,7 @@ def free(loss: Linked, taken: frozenset[str]) -> None:
 
     `taken`: what every Module has.
     """
-    call = {a.name for a in [*inputs(loss), *options(loss), *data(loss)]} | {"self"}
+    call = {a.name for a in [*inputs(loss.link), *options(loss), *data()]} | {"self"}
     further = {*PASSED_ON["residual"], *PASSED_ON[loss.formula.family]}
     further.add("weight")  # refused in every call, for it means weights of classes in torch
     for name in (p.name for p in loss.formula.parameters):

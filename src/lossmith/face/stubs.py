@@ -36,7 +36,7 @@ def write() -> str:
         )
         own = signature.parameters(loss)
         made = signature.source([*own, "*", *signature.options(loss)], types=True)
-        batch = signature.source(signature.batch(loss), types=True)
+        batch = signature.source(signature.batch(loss.link), types=True)
         title = class_name(name)
         lines += [
             "",
