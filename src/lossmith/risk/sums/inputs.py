@@ -44,7 +44,7 @@ def read(name: str, term: Callable[..., Any]) -> Wires:
             f"Objective: the inputs of {name} cannot be read ({error}). Wrap it in a function "
             "with named arguments."
         ) from error
-    wires = []
+    wires: list[Wire] = []
     for p in parameters:
         if p.kind in _MANY:
             continue
