@@ -80,6 +80,7 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
+    title: str = ""  # the name in a sentence: people with a capital, compounds with a hyphen
     start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
     symmetric: bool = False  # a divergence that stays the same with its sides exchanged
@@ -129,12 +130,13 @@ def family(kind: Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        title: str = "",
         start: str = "",
         balanced: bool = False,
         symmetric: bool = False,
     ) -> Any:
         if function is None:
-            words = {"cite": cite, "twin": twin, "start": start}
+            words = {"cite": cite, "twin": twin, "title": title, "start": start}
             return lambda f: decorate(
                 f, scale=scale, balanced=balanced, symmetric=symmetric, **words
             )
@@ -151,6 +153,7 @@ def family(kind: Family) -> Callable[..., Any]:
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
+            title=title or function.__name__.replace("_", " "),
             start=start,
             balanced=balanced,
             symmetric=symmetric,
