@@ -61,16 +61,18 @@ DASHES: tuple[tuple[Any, str], ...] = (
 )
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
+TEXT = 10.5  # points, which a phone shows in as many pixels
+
 RC: Any = {
-    "font.size": 10,
-    "legend.fontsize": 9,
+    "font.size": TEXT,
+    "legend.fontsize": TEXT,
     "legend.frameon": False,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "axes.edgecolor": MUTED,
     "axes.labelcolor": MUTED,
     "axes.titlecolor": INK,
-    "axes.titlesize": 10,
+    "axes.titlesize": TEXT,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
