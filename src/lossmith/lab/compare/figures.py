@@ -141,7 +141,7 @@ def losses(record: Data) -> list[Picture]:
         ("value", "Loss", f"The loss of one example. {captions[axis]}"),
         ("pull", "Pull", f"The pull (minus the slope): how hard it moves the model. {pulls[axis]}"),
     ):
-        figure, (axes,) = drawing.panels(width=5.6, height=3.3)
+        figure, (axes,) = drawing.panels(width=4.6, height=3.1)
         tops, bottoms = [], []
         for place, candidate in drawn:
             curve = candidate["curve"]
