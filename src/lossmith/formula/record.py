@@ -42,6 +42,7 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
+    start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
     several: tuple[Variable, ...] = ()  # the variables, where it is not the one called u
     builtin: bool = field(default=False, repr=False)
@@ -103,10 +104,13 @@ def family(kind: Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        start: str = "",
         balanced: bool = False,
     ) -> Any:
         if function is None:
-            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, balanced=balanced)
+            return lambda f: decorate(
+                f, scale=scale, cite=cite, twin=twin, start=start, balanced=balanced
+            )
         check_name(function, kind)
         variables, shape = of_several(function) if kind == "several" else ((), of_one(function))
         if scale is not None:
@@ -120,6 +124,7 @@ def family(kind: Family) -> Callable[..., Any]:
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
+            start=start,
             balanced=balanced,
             several=variables,
             # Run by exec without a __name__, a function has no module.
