@@ -84,14 +84,14 @@ def readable(formula: Formula, order: Order = 0) -> Expr:
     """
     if formula.several:
         return _read_whole(partial(formula, *(() if isinstance(order, int) else order)))
-    expression = base(formula)
-    for _ in range(order if isinstance(order, int) else len(order)):
+    expression, times = base(formula), order if isinstance(order, int) else len(order)
+    for _ in range(times):
         expression = derivative(expression, "u")
     if formula.scale is None:
         return read(sp.piecewise_fold(expression))
     s = symbols(formula)[formula.scale.name]
     return read(
-        sp.piecewise_fold(s ** (formula.scale.power - order) * expression.subs(U, U / s)), s
+        sp.piecewise_fold(s ** (formula.scale.power - times) * expression.subs(U, U / s)), s
     )
 
 
