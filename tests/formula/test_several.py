@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from matplotlib.mathtext import MathTextParser
 from numba import njit
 
+import lossmith
 from lossmith import NonNegative, Positive, Real
 from lossmith.engine.cpu import source
 from lossmith.engine.pointwise import pointwise, register
@@ -363,6 +364,8 @@ def test_numbers_are_checked() -> None:
         several.derivatives(ledger.LEDGER["huber"], 1.0)
     with pytest.raises(UnsupportedError, match="of tp, fp, fn"):
         properties.of(dice)
+    with pytest.raises(UnsupportedError, match=r"no link takes .* \(tp, fp, fn\) yet"):
+        lossmith.curve(dice, 1.0)
 
 
 def test_variables_have_domains_and_words() -> None:

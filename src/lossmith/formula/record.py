@@ -42,8 +42,10 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
+    title: str = ""  # the name in a sentence: people with a capital, compounds with a hyphen
     start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
+    symmetric: bool = False  # a divergence that stays the same with its sides exchanged
     several: tuple[Variable, ...] = ()  # the variables, where it is not the one called u
     builtin: bool = field(default=False, repr=False)
 
@@ -104,12 +106,15 @@ def family(kind: Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        title: str = "",
         start: str = "",
         balanced: bool = False,
+        symmetric: bool = False,
     ) -> Any:
         if function is None:
+            words = {"cite": cite, "twin": twin, "title": title, "start": start}
             return lambda f: decorate(
-                f, scale=scale, cite=cite, twin=twin, start=start, balanced=balanced
+                f, scale=scale, balanced=balanced, symmetric=symmetric, **words
             )
         check_name(function, kind)
         variables, shape = of_several(function) if kind == "several" else ((), of_one(function))
@@ -124,8 +129,10 @@ def family(kind: Family) -> Callable[..., Any]:
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
+            title=title or function.__name__.replace("_", " "),
             start=start,
             balanced=balanced,
+            symmetric=symmetric,
             several=variables,
             # Run by exec without a __name__, a function has no module.
             builtin=(function.__module__ or "").startswith("lossmith.formula."),
