@@ -176,21 +176,6 @@ def slopes(formula: Formula, shape: tuple[float, ...]) -> tuple[Expr, Expr]:
     return ends[0], ends[1]
 
 
-def as_formula(formula: Formula, shape: tuple[float, ...]) -> Expr:
-    """The proximal operator as one expression of x and t, to be read; of a convex ψ only."""
-    found = prox(formula, shape)
-    size = sp.Abs(X) if found.even else X
-    branches = []
-    for c in found.candidates:
-        u = sp.simplify(c.u.subs(X, size))
-        u = sp.sign(X) * u if found.even and u != 0 else u
-        if c.high == sp.oo:
-            branches.append((u, sp.true))
-        else:
-            branches.append((u, sp.Le(size, c.high, evaluate=False)))
-    return branches[0][0] if len(branches) == 1 else sp.Piecewise(*branches, evaluate=False)
-
-
 def at(value: Expr) -> float:
     """A cut as a float."""
     with mp.workdps(DIGITS):

@@ -69,8 +69,3 @@ class Traits:
         if self.highest is None or self.lowest is None:
             return None
         return math.isfinite(self.highest) and math.isfinite(self.lowest)
-
-    @property
-    def bounds_zero_one(self) -> Known:
-        """Whether ψ itself, without a factor, is at least the 0-1 loss."""
-        return None if self.zero_one_factor is None else self.zero_one_factor <= 1
