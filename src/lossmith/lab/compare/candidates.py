@@ -88,8 +88,7 @@ class Candidate:
     @property
     def phrase(self) -> str:
         """The name inside a sentence."""
-        words = self.name.replace("_", " ").replace("cross entropy", "cross-entropy")
-        words = re.sub(r"\b(l[12])\b", lambda found: found[1].upper(), words)
+        words = self.record.title if self.record else self.name.replace("_", " ")
         given = ", ".join(f"{key} = {number(value)}" for key, value in self._numbers)
         return f"{words} ({given.replace('-', '−')})" if given else words
 
