@@ -83,6 +83,7 @@ class Formula:
     title: str = ""  # the name in a sentence: people with a capital, compounds with a hyphen
     start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
+    symmetric: bool = False  # a divergence that stays the same with its sides exchanged
     builtin: bool = field(default=False, repr=False)
 
     @cached_property
@@ -132,10 +133,12 @@ def family(kind: Family) -> Callable[..., Any]:
         title: str = "",
         start: str = "",
         balanced: bool = False,
+        symmetric: bool = False,
     ) -> Any:
         if function is None:
+            words = {"cite": cite, "twin": twin, "title": title, "start": start}
             return lambda f: decorate(
-                f, scale=scale, cite=cite, twin=twin, title=title, start=start, balanced=balanced
+                f, scale=scale, balanced=balanced, symmetric=symmetric, **words
             )
         _check_name(function, kind)
         shape = _read_parameters(function)
@@ -153,6 +156,7 @@ def family(kind: Family) -> Callable[..., Any]:
             title=title or function.__name__.replace("_", " "),
             start=start,
             balanced=balanced,
+            symmetric=symmetric,
             # Run by exec without a __name__, a function has no module.
             builtin=(function.__module__ or "").startswith("lossmith.formula."),
         )

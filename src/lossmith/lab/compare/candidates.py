@@ -15,6 +15,7 @@ import lossmith
 from lossmith.errors import InputError, ParameterError
 from lossmith.formula.record import Formula
 from lossmith.lab.compare.criterion import Criterion, Loss
+from lossmith.link.links import link
 
 Array = NDArray[np.float64]
 
@@ -40,8 +41,6 @@ FAMILIES = {
     "binary": ("margin", "probability"),
     "regression": ("residual",),
 }
-# Margin losses whose score is meant as log-odds, so that σ(score) is a probability.
-LOG_ODDS = ("binary_cross_entropy", "logistic", "brier", "binary_focal")
 # What any candidate takes besides the parameters of its loss.
 EXTRAS = {
     "center": "λ of a center loss on the hidden features, beside the loss itself",
@@ -101,21 +100,25 @@ class Candidate:
     def gives_probabilities(self) -> bool:
         """Whether this loss trains scores whose softmax or sigmoid is meant as a probability."""
         record = self.record
-        if record is None:
+        if record is None or (record.family == "margin" and self.task != "binary"):
             return False
-        if record.family == "probability":
-            return True
-        return self.task == "binary" and record.builtin and self.name in LOG_ODDS
+        return link(record).link.probable(record)
 
     @cached_property
     def start(self) -> Candidate | None:
-        """The convex relative that the record names, with the same extras; None if it has none."""
+        """The convex relative that the record names, with the same extras; None if it has none.
+
+        Its classes count alike. A capped loss does not move what lies far on the wrong side, and
+        there a convex one without weights leaves the whole of a rare class.
+        """
         record = self.record
         if record is None or not record.start:
             return None
         first = lossmith.formula_of(record.start)
         loss = getattr(lossmith, record.start)
-        return Candidate(first.name, self.task, tuple(first.defaults.items()), loss, self.extras)
+        extras = dict(self.extras) | ({} if self.task == "regression" else {"balanced": 1.0})
+        given = tuple(first.defaults.items())
+        return Candidate(first.name, self.task, given, loss, tuple(extras.items()))
 
     def build(
         self, classes: int, features: int, class_weight: Array | None, unit: float = 1.0
