@@ -27,8 +27,8 @@ _NAMES = ["", "__version__: str", "primitives: Any"]
 
 def write() -> str:
     """The text of `lossmith/__init__.pyi`."""
-    exported = [f'    "{name}",' for name in public.__all__]
-    lines = [_HEAD + "\n".join(_handwritten()), *_NAMES, "__all__ = [  # noqa: RUF022", *exported, "]"]
+    exported = ["__all__ = [  # noqa: RUF022", *(f'    "{n}",' for n in public.__all__), "]"]
+    lines = [_HEAD + "\n".join(_handwritten()), *_NAMES, *exported]
     for name, function in FUNCTIONS.items():
         loss, record = function.loss, function.formula
         summary = record.doc.split("\n")[0]
