@@ -87,6 +87,7 @@ def test_an_objective_says_so_too() -> None:
         (lambda: lossmith.L1()(Z, Z, size_average=False), "When the Module is made, use reduction"),
         (lambda: lossmith.focal(Z, Y, gama=1.0), "Did you mean 'gamma'"),
         (lambda: lossmith.CrammerSinger(weight=EACH[:3]), PER_CLASS),
+        (lambda: lossmith.LinearLoss(2, 3, class_weights=EACH[:3]), PER_CLASS),
         (lambda: lossmith.LinearLoss(2, 3, smoothing=0.1), "Use label_smoothing="),
         (
             lambda: lossmith.linear_loss(FEATURES, Z.T[:, :2], Y, ignore_label=1),
