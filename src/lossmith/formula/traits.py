@@ -10,6 +10,12 @@ from lossmith.formula.record import Family
 
 Known = bool | None
 NEVER = math.inf
+# What speaks of slopes. Where a formula holds a part of itself (`hold`), the slope that is followed
+# is not that of ψ, and these are unknown.
+OF_SLOPES = (
+    *("convex", "strictly_convex", "concave", "strictly_concave", "strong_convexity"),
+    *("lipschitz", "smooth", "differentiable", "redescending", "calibrated"),
+)
 
 
 @dataclass(frozen=True)
