@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from lossmith.link.links import Linked
@@ -34,6 +36,35 @@ class Call:
     def inputs(self) -> tuple[Tensor, ...]:
         """What an engine makes gradients of."""
         return (self.prediction,)
+
+    @property
+    def count(self) -> int:
+        """How many losses it has, dropped ones included."""
+        shape = self.prediction.shape
+        return shape.numel() // shape[1] if self.loss.classes else shape.numel()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its loss is returned in."""
+        return torch.float64 if self.prediction.dtype == torch.float64 else torch.float32
+
+    def strip(self) -> tuple[Tensor | None, ...]:
+        """Take its tensors out: autograd is to hold them, which frees them and sees changes."""
+        alpha = self.alpha if self.loss.classes else None  # elsewhere it is a number
+        held = (self.prediction, self.target, self.weight, self.mask, self.class_weight, alpha)
+        self.prediction = self.target = None  # type: ignore[assignment]
+        self.weight = self.mask = self.class_weight = None
+        if alpha is not None:
+            self.alpha = None
+        return held
+
+    def filled(self, tensors: tuple[Tensor | None, ...]) -> Call:
+        """A copy with its tensors back: what autograd frees must not be held on to here."""
+        call = copy(self)
+        call.prediction, call.target, call.weight, call.mask, call.class_weight, alpha = tensors  # type: ignore[assignment]
+        if alpha is not None:
+            call.alpha = alpha
+        return call
 
     @property
     def shape_parameters(self) -> tuple[Any, ...]:

@@ -51,7 +51,7 @@ def write(plan: Plan, parameters: tuple[str, ...], scaled: bool, *, stream: bool
     else:
         _loop(k, plan, parameters, scaled, soft=False, checked=False, stream=stream)
     if scaled:
-        # Of a bounded loss no sum shows that (z - t) / scale overflowed (again.py).
+        # Of a bounded loss no sum shows that (z - t) / scale overflowed (launch.py).
         k.line("total = total if farthest < _INFINITE else K(np.nan)")
     k.line("partial[3 * block] = total")
     if total:
@@ -129,7 +129,7 @@ def _loop(
     for n in wants:
         text = f"w * {n}" if plan.weight else n
         k.line(f"{n} = where(keep, {text}, K(0.0))" if keep else f"{n} = {text}")
-    # What is not asked for is added up all the same: a finite sum vouches for it (again.py).
+    # What is not asked for is added up all the same: a finite sum vouches for it (launch.py).
     k.line(f"total += {wants[0]}")
     if scaled:
         k.line(f"farthest = max(farthest, size({'where(keep, u, K(0.0))' if keep else 'u'}))")

@@ -43,7 +43,7 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
         _softmax_soft(k, plan, parameters)
     else:
         body[plan.kind](k, plan, parameters)
-    # What is not asked for is added up all the same: a finite sum vouches for it (again.py).
+    # What is not asked for is added up all the same: a finite sum vouches for it (launch.py).
     k.line("total += slope" if plan.output == "gradient" else "total += w * value")
     if "total" in plan.output:
         k.line("mass += w")
