@@ -10,6 +10,7 @@ from torch import Tensor
 from lossmith.engine import looking
 from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.machine import without
+from lossmith.engine.kernel import bodies
 from lossmith.engine.plan import Call, Output
 from lossmith.engine.protocol import Number
 from lossmith.link.links import Linked
@@ -23,7 +24,6 @@ _PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
 }
 # What prediction and target may be, as one fact.
 _SERVED = frozenset((a, b, p, t) for a in looking.PLAIN for b in looking.PLAIN for p, t in _PAIRS)
-_MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
 _LEARNED = "a parameter is a tensor: it may be learned or vary by element"
 # Scales and parameters for which nothing inside a kernel leaves the numbers of its type without the
 # result: the least scale s, the largest s^power of ψ(r) = s^power·ψ₀(r/s), the largest parameter.
@@ -65,7 +65,8 @@ class Cpu:
                 return _LEARNED
             if type(alpha) not in looking.PLAIN:
                 return "alpha is a tensor subclass"
-        if call.loss.kind in _MULTICLASS_MARGIN and (not call.hard or call.label_smoothing):
+        soft = call.loss.classes and (call.label_smoothing or target.is_floating_point())
+        if soft and bodies.body(call.loss.kind, call.hard, call.label_smoothing > 0) is None:
             return f"the {call.loss.kind} kernel takes class indices without smoothing"
         return None
 

@@ -15,6 +15,7 @@ from lossmith.engine import cache, eager
 from lossmith.engine.cpu import elementwise, machine, panels, source
 from lossmith.engine.cpu.memory import fresh, fresh_like, scratch
 from lossmith.engine.cpu.threads import share
+from lossmith.engine.kernel import bodies
 from lossmith.engine.plan import Call, Output, Plan, fix
 from lossmith.engine.protocol import Result
 from lossmith.errors import InputError, LabelError
@@ -194,7 +195,8 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     inner = math.prod(inside)
     rows = examples * inner
     smoothing = call.label_smoothing
-    panel = classes < _NARROW and call.loss.kind == "softmax" and not smoothing and call.hard
+    body = bodies.body(call.loss.kind, call.hard, smoothing > 0)
+    panel = classes < _NARROW and body is not None and body.lanes
     block_rows = 4 * panels.LANES if panel else max(1, min(64, 16384 // classes))
     blocks = -(-rows // block_rows)
     alive, arguments, gradient, values = _pointers(
@@ -212,9 +214,9 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
         room: tuple[int, ...]
         if panel:
             lanes = panels.LANES
-            _memory, places = scratch(lanes * (2 * 8 + (classes + 7) * width))
+            _memory, places = scratch(lanes * (2 * 8 + (classes + panels.NUMBERS) * width))
             start = places + 2 * 8 * lanes
-            room = (start + 7 * lanes * width, start, places, lanes)
+            room = (start + panels.NUMBERS * lanes * width, start, places, lanes)
         else:
             _memory, row = scratch(2 * classes * width)
             room = (row,)

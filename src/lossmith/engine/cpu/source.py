@@ -11,7 +11,14 @@ from importlib import resources
 from typing import NamedTuple
 
 from lossmith.engine.cpu import elementwise, panels, rows
+from lossmith.engine.cpu.elementwise import Elements
+from lossmith.engine.cpu.panels import Panels
+from lossmith.engine.cpu.rows import Rows
+from lossmith.engine.cpu.text import Loop
+from lossmith.engine.kernel import bodies
+from lossmith.engine.kernel.bodies import Body
 from lossmith.engine.plan import Plan
+from lossmith.errors import UnsupportedError
 from lossmith.formula.dialect import Dialect
 from lossmith.formula.record import Formula
 from lossmith.link.links import through_margin
@@ -86,10 +93,10 @@ def write(plan: Plan, formula: Formula) -> Source:
     written_in = {name for name, _ in plan.fixed}
     parameters = tuple(p.name for p in formula.shape if p.name not in written_in)
     names = tuple(map(lowering.word, parameters))  # apart from every name that a loop uses
-    if plan.kind == "softmax" and plan.hard and not plan.smoothed:
-        expression = through_margin(formula, plan.fixed)
-    else:
-        expression = calculus.base(formula, plan.fixed)
+    body = bodies.body(plan.kind, plan.hard, plan.smoothed)
+    if body is None:
+        raise UnsupportedError(f"there is no kernel body for {plan}")
+    expression = (through_margin if body.through_margin else calculus.base)(formula, plan.fixed)
     outputs = [expression] if plan.output != "gradient" else []
     if "gradient" in plan.output:
         outputs.append(calculus.derivative(expression, "u"))
@@ -97,12 +104,7 @@ def write(plan: Plan, formula: Formula) -> Source:
 
     # What computes exponentials does not wait for memory, and gains nothing by streaming.
     stream = plan.stream and program.arithmetic
-    if plan.kind in ("residual", "margin"):
-        loop = elementwise.write(plan, names, formula.scale is not None, stream=stream)
-    elif plan.panels:
-        loop = panels.write(plan, names)
-    else:
-        loop = rows.write(plan, names)
+    loop = _loop(plan, body, names, formula.scale is not None, stream)
     compute = compute_dtype(plan)
     head = _HEAD.format(
         title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK
@@ -111,6 +113,15 @@ def write(plan: Plan, formula: Formula) -> Source:
     text = dialect().render(program)
     own = "".join(("\n\n@_rule\n", text, _LOOP, loop.head(), "\n", "\n".join(loop.lines), "\n"))
     return Source(head, library(compute, halves=halves, stream=stream), own)
+
+
+def _loop(plan: Plan, body: Body, names: tuple[str, ...], scaled: bool, stream: bool) -> Loop:
+    """The body in the loop that suits it."""
+    if not body.row:
+        return elementwise.write(body, Elements(plan, names, scaled=scaled, stream=stream))
+    if plan.panels:
+        return panels.write(body, Panels(plan, names))
+    return rows.write(body, Rows(plan, names))
 
 
 @cache
