@@ -14,15 +14,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lossmith.engine.kernel import bodies
+from lossmith.engine.kernel.bodies import BODIES
 from lossmith.engine.kernel.words import Element, LongRow
 from lossmith.engine.plan import Plan
-from lossmith.formula.calculus import base, derivative
+from lossmith.formula.calculus import derivative
 from lossmith.formula.ledger import LEDGER
 from lossmith.formula.lowering import make, word
 from lossmith.formula.numpy_math import NUMPY
 from lossmith.lab.definition.loss import Options, loss
-from lossmith.link.links import through_margin
+from lossmith.link import forms
+from lossmith.link.links import LINKS
+
+
+def planned(formula: str, link: str, target: str, **options: bool) -> Plan:
+    """A plan of value and slope in float64."""
+    own, hard = LINKS[link], "float" not in target
+    form = own.form(hard, options.get("smoothed", False))
+    return Plan(
+        formula, own.body, own.axis, form, "float64", target, "total+gradient",
+        hard=hard, **options,
+    )  # fmt: skip
 
 
 class Elements(Element):
@@ -94,12 +105,11 @@ class Rows(LongRow):
 def run(plan: Plan, scope: dict[str, Any], numbers: dict[str, float], soft: bool = False) -> Any:
     """Value, slope (or gradient) and the count of labels refused."""
     formula = LEDGER[plan.formula]
-    body = bodies.body(plan.kind, plan.hard, plan.smoothed)
-    assert body is not None
     parameters = tuple(p.name for p in formula.shape)
-    k = (Rows if body.row else Elements)(plan, tuple(map(word, parameters)))
-    body.write(k) if body.row else body.write(k, soft)
-    expression = (through_margin if body.through_margin else base)(formula, ())
+    names, body = tuple(map(word, parameters)), BODIES[plan.body]
+    k: Any = Elements(plan, names) if plan.axis is None else Rows(plan, names)
+    body.write(k, soft) if plan.axis is None else body.write(k)
+    expression = forms.expression(formula, plan.form)
     outputs = expression, derivative(expression, "u")
     program = NUMPY.function(make(outputs, ("u",), parameters))
     scope = {**NUMPY.words, "np": np, "program": program, "bad": 0, **scope}  # type: ignore[dict-item]
@@ -137,10 +147,8 @@ def test_softmax(target: str, seed: int, formula: str, smoothed: bool, balanced:
     z[forbidden] = -np.inf
     smoothing, alpha = 0.1 * smoothed, draw.uniform(0.1, 2, classes)
     numbers = {"gamma": 1.5} if formula == "focal" else {}
-    plan = Plan(
-        formula, "softmax", "float64", "int64" if hard else "float64", "total+gradient",
-        hard=hard, smoothed=smoothed, balanced=balanced,
-    )  # fmt: skip
+    kind = "int64" if hard else "float64"
+    plan = planned(formula, "softmax", kind, smoothed=smoothed, balanced=balanced)
     scope = {
         "Z": z, "Q": q, "y": y, "w": np.ones((6, 1)), "k": np.arange(classes)[None],
         "smoothing": smoothing, "alpha": alpha,
@@ -162,7 +170,7 @@ def test_margins_of_classes(link: str, seed: int, formula: str) -> None:
     classes = int(draw.integers(2, 9))
     z, y = draw.normal(size=(6, classes)), draw.integers(0, classes, (6, 1))
     z[(draw.random(z.shape) < 0.2) & (np.arange(classes) != y)] = -np.inf
-    plan = Plan(formula, link, "float64", "int64", "total+gradient")
+    plan = planned(formula, link, "int64")
     scope = {"Z": z, "y": y, "w": np.ones((6, 1)), "k": np.arange(classes)[None]}
     leaf = torch.tensor(z, requires_grad=True)
     expected = loss(link, formula, leaf, torch.tensor(y[:, 0]), Options(reduction="none"))
@@ -178,10 +186,8 @@ def test_margins(labels: str, seed: int, formula: str, balanced: bool) -> None:
     t[:6] = (0.0, 1.0) * 3
     t = {"signed": 2 * t.round() - 1, "hard": t.round(), "soft": t}[labels]
     alpha = float(draw.random())
-    plan = Plan(
-        formula, "margin", "float64", "int64" if labels == "hard" else "float64",
-        "total+gradient", signed=labels == "signed", balanced=balanced,
-    )  # fmt: skip
+    kind = "int64" if labels == "hard" else "float64"
+    plan = planned(formula, "margin", kind, signed=labels == "signed", balanced=balanced)
     scope = {"z": z, "t": t, "alpha_positive": alpha, "alpha_negative": 1 - alpha}
     leaf = torch.tensor(z, requires_grad=True)
     options = Options(
@@ -196,7 +202,7 @@ def test_margins(labels: str, seed: int, formula: str, balanced: bool) -> None:
 def test_residuals(seed: int) -> None:
     draw = np.random.default_rng(seed)
     z, t = 3 * draw.normal(size=20), draw.normal(size=20)
-    plan = Plan("log_cosh", "residual", "float64", "float64", "total+gradient")
+    plan = planned("log_cosh", "residual", "float64")
     leaf = torch.tensor(z, requires_grad=True)
     expected = loss("residual", "log_cosh", leaf, torch.tensor(t), Options(reduction="none"))
     held(run(plan, {"z": z, "t": t}, {}), z, expected, leaf)
@@ -205,13 +211,9 @@ def test_residuals(seed: int) -> None:
 @pytest.mark.parametrize(
     ("plan", "t", "bad"),
     [
-        (Plan("logistic", "margin", "float64", "int64", "total+gradient"), [0, 1, 2], 1),
-        (
-            Plan("logistic", "margin", "float64", "float64", "total+gradient", signed=True),
-            [0.5, 1, -1],
-            1,
-        ),
-        (Plan("logistic", "margin", "float64", "float64", "total+gradient"), [-0.5, 1.5, 0.5], 2),
+        (planned("logistic", "margin", "int64"), [0, 1, 2], 1),
+        (planned("logistic", "margin", "float64", signed=True), [0.5, 1, -1], 1),
+        (planned("logistic", "margin", "float64"), [-0.5, 1.5, 0.5], 2),
     ],
 )
 def test_labels_that_are_not_allowed_are_counted(plan: Plan, t: list[float], bad: int) -> None:

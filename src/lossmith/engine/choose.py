@@ -7,8 +7,9 @@ from torch import Tensor
 from lossmith.engine import eager
 from lossmith.engine.autograd import Road
 from lossmith.engine.cpu.engine import CPU
-from lossmith.engine.plan import Call, Output
+from lossmith.engine.plan import Output
 from lossmith.engine.protocol import NotHereError, Number, Result
+from lossmith.link.link import Call
 
 # The first that takes a call runs it; what none takes is a graph of torch operations.
 CALLS = Road(

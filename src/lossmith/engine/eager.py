@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lossmith.engine import labels, reference
-from lossmith.engine.plan import Call, Output
+from lossmith.engine.plan import Output
 from lossmith.engine.protocol import Number, Result
 from lossmith.engine.reduction import summed
+from lossmith.link.link import Call
 
 
 def graph(call: Call) -> tuple[Tensor, Tensor | None]:

@@ -23,9 +23,10 @@ from lossmith.engine import choose, eager
 from lossmith.engine.autograd import Road
 from lossmith.engine.cpu.memory import fresh
 from lossmith.engine.heads import Head, dense_logits, kept, no_autocast, why_dense, with_tensors
-from lossmith.engine.plan import Call, Output
+from lossmith.engine.plan import Output
 from lossmith.engine.protocol import Number, Result
 from lossmith.engine.reduction import share
+from lossmith.link.link import Call
 
 _PART = 8 << 20  # of logits that the loss itself takes at a time; its gradient is as large again
 Rows = slice | Tensor

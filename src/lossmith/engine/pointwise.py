@@ -19,6 +19,7 @@ from torch import Tensor
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.torch_math import TORCH
 from lossmith.errors import FormulaError, UnsupportedError
+from lossmith.link.infinity import beyond
 
 Expr = Any
 _EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
@@ -78,16 +79,11 @@ def run_text(key: str) -> Any:
     return _to_the_limit(run) if derived and not program.arithmetic else run
 
 
-def _beyond(dtype: torch.dtype) -> float:
-    """As good as infinity to an exponential, and its multiples are still finite."""
-    return float(torch.finfo(dtype).max) / (2.0**64 if dtype == torch.float64 else 2.0**24)
-
-
 def _to_the_limit(run: Callable[..., Any]) -> Callable[..., Any]:
     """A slope at ±∞ by its limit: there, as it stands, it may be 0 · ∞."""
 
     def held(u: Tensor, *parameters: Any) -> tuple[Any]:
-        far = _beyond(u.dtype)
+        far = beyond(u.dtype)
         (value,) = run(torch.clamp(u, -far, far), *parameters)
         grown = torch.isinf(u) & (torch.abs(value) > far / 2**40)
         return (torch.where(grown, value * torch.inf, value),)

@@ -80,7 +80,10 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
+    title: str = ""  # the name in a sentence: people with a capital, compounds with a hyphen
+    start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
+    symmetric: bool = False  # a divergence that stays the same with its sides exchanged
     builtin: bool = field(default=False, repr=False)
 
     @cached_property
@@ -127,10 +130,16 @@ def family(kind: Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        title: str = "",
+        start: str = "",
         balanced: bool = False,
+        symmetric: bool = False,
     ) -> Any:
         if function is None:
-            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, balanced=balanced)
+            words = {"cite": cite, "twin": twin, "title": title, "start": start}
+            return lambda f: decorate(
+                f, scale=scale, balanced=balanced, symmetric=symmetric, **words
+            )
         _check_name(function, kind)
         shape = _read_parameters(function)
         if scale is not None:
@@ -144,7 +153,10 @@ def family(kind: Family) -> Callable[..., Any]:
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
+            title=title or function.__name__.replace("_", " "),
+            start=start,
             balanced=balanced,
+            symmetric=symmetric,
             # Run by exec without a __name__, a function has no module.
             builtin=(function.__module__ or "").startswith("lossmith.formula."),
         )

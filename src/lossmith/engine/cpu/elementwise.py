@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossmith.engine.cpu.text import Loop, load
-from lossmith.engine.kernel.bodies import Body
+from lossmith.engine.kernel.bodies import BODIES
 from lossmith.engine.kernel.words import Element
 from lossmith.engine.plan import Plan
 
@@ -35,7 +35,7 @@ class Elements(Loop, Element):
         self.line(f"bad += np.int32({'keep & ' if self.keep else ''}(not valid))")
 
 
-def write(body: Body, k: Elements) -> Elements:
+def write(k: Elements) -> Elements:
     """The kernel of a plan: the loops around its body."""
     with k.block("for block in range(first, last):"):
         k.line("low = block * BLOCK")
@@ -43,14 +43,14 @@ def write(body: Body, k: Elements) -> Elements:
         k.line("total, mass, bad = K(0.0), K(0.0), np.int32(0)")
         if k.scaled:
             k.line("farthest = _I(0)")
-        if (softness := body.softness(k.plan)) is None:
-            _loop(body, k, soft=False)
+        if (softness := BODIES[k.plan.body].softness(k.plan)) is None:
+            _loop(k, soft=False)
         else:
             _look(k, softness)
             with k.block("if soft == 0:"):
-                _loop(body, k, soft=False)
+                _loop(k, soft=False)
             with k.block("else:"):
-                _loop(body, k, soft=True)
+                _loop(k, soft=True)
         if k.scaled:
             # Of a bounded loss no sum shows that (z - t) / scale overflowed (launch.py).
             k.line("total = total if farthest < _INFINITE else K(np.nan)")
@@ -69,7 +69,7 @@ def _look(k: Elements, softness: str) -> None:
         k.line(f"soft += np.int32({softness})")
 
 
-def _loop(body: Body, k: Elements, *, soft: bool) -> None:
+def _loop(k: Elements, *, soft: bool) -> None:
     plan = k.plan
     with k.block("for i in range(low, high):"):
         k.line(f"z = {k.read('i')}")
@@ -78,7 +78,7 @@ def _loop(body: Body, k: Elements, *, soft: bool) -> None:
             k.line("w = weight[i]")
         if k.keep:
             k.line(f"keep = {k.keep}")
-        body.write(k, soft)
+        BODIES[plan.body].write(k, soft)
         for n in k.wants:
             text = f"w * {n}" if plan.weight else n
             k.line(f"{n} = where(keep, {text}, K(0.0))" if k.keep else f"{n} = {text}")

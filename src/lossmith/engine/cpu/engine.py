@@ -10,10 +10,9 @@ from torch import Tensor
 from lossmith.engine import looking
 from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.machine import without
-from lossmith.engine.kernel import bodies
-from lossmith.engine.plan import Call, Output
+from lossmith.engine.plan import Output
 from lossmith.engine.protocol import Number
-from lossmith.link.links import Linked
+from lossmith.link.link import Call, Linked
 
 _HALVES = (torch.bfloat16, torch.float16)
 _DTYPES = (torch.float32, torch.float64, *_HALVES)
@@ -65,10 +64,7 @@ class Cpu:
                 return _LEARNED
             if type(alpha) not in looking.PLAIN:
                 return "alpha is a tensor subclass"
-        soft = call.loss.classes and (call.label_smoothing or target.is_floating_point())
-        if soft and bodies.body(call.loss.kind, call.hard, call.label_smoothing > 0) is None:
-            return f"the {call.loss.kind} kernel takes class indices without smoothing"
-        return None
+        return call.loss.link.why_no_kernel(call)
 
     run = staticmethod(launch.run)
 

@@ -15,10 +15,10 @@ from lossmith.engine import cache, eager
 from lossmith.engine.cpu import elementwise, machine, panels, source
 from lossmith.engine.cpu.memory import fresh, fresh_like, scratch
 from lossmith.engine.cpu.threads import share
-from lossmith.engine.kernel import bodies
-from lossmith.engine.plan import Call, Output, Plan, fix
+from lossmith.engine.plan import Output, Plan, fix
 from lossmith.engine.protocol import Result
 from lossmith.errors import InputError, LabelError
+from lossmith.link.link import Call
 
 _KERNELS: dict[Any, Any] = {}
 _LARGE = 8 << 20  # bytes
@@ -42,16 +42,19 @@ def _kernel(
 ) -> Any:
     """The compiled kernel of a call, from memory, from the cache directory, or made now."""
     short = (
-        call.loss.key, call.loss.kind, call.prediction.dtype, call.target.dtype, output,
+        call.loss.key, call.loss.link.name, call.prediction.dtype, call.target.dtype, output,
         call.signed,
         call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
         call.label_smoothing > 0, fixed, contiguous, panel, stream,
     )  # fmt: skip
     found = _KERNELS.get(short)
     if found is None:
+        link = call.loss.link
         plan = Plan(
             formula=call.loss.key,
-            kind=call.loss.kind,
+            body=link.body,
+            axis=link.axis,
+            form=link.form(call.hard, call.label_smoothing > 0),
             prediction=_NAMES[call.prediction.dtype],
             target=_NAMES[call.target.dtype],
             output=output,
@@ -80,11 +83,9 @@ def run(call: Call, output: Output, factor: Any = 1.0, upstream: Tensor | None =
     if output != "total":
         if upstream is None and output == "gradient":
             output = "total+gradient"
-        scale = call.loss.formula.scale
-        if scale is not None:  # ψ(r) = s^power·ψ₀(r/s), and a kernel holds ψ₀ (link/chain.py)
-            power = scale.power if output == "values" else scale.power - 1
-            share = float(call.parameters[-1]) ** power * factor
-    result = (_rows if call.loss.classes else _elements)(call, output, share, upstream)
+        if call.loss.formula.scale is not None:  # a kernel holds ψ in units of the scale
+            share = call.loss.unit(call.parameters, int("gradient" in output)) * factor
+    result = (_elements if call.loss.link.axis is None else _rows)(call, output, share, upstream)
     if result.total - result.total != 0.0:  # infinite, or NaN
         return _again(call, output, factor, upstream)
     return result
@@ -146,7 +147,7 @@ def _pointers(
         alive.append(_plain(call.mask, rows or prediction.shape))
     if call.class_weight is not None:
         alive.append(_plain(_as(dtype, call.class_weight)))
-    if call.alpha is not None and call.loss.classes:
+    if call.alpha is not None and isinstance(call.alpha, Tensor):
         alive.append(_plain(_as(dtype, call.alpha)))
     if upstream is not None:
         alive.append(_plain(_as(dtype, upstream)))
@@ -195,8 +196,7 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     inner = math.prod(inside)
     rows = examples * inner
     smoothing = call.label_smoothing
-    body = bodies.body(call.loss.kind, call.hard, smoothing > 0)
-    panel = classes < _NARROW and body is not None and body.lanes
+    panel = classes < _NARROW and call.loss.link.panels and not smoothing and call.hard
     block_rows = 4 * panels.LANES if panel else max(1, min(64, 16384 // classes))
     blocks = -(-rows // block_rows)
     alive, arguments, gradient, values = _pointers(
@@ -266,9 +266,8 @@ def _collect(
     total, mass, bad = partial[:] if blocks <= 1 else partial.reshape(-1, 3).sum(axis=0).tolist()
     if bad:
         raise _label_error(call, int(bad))
-    scale = call.loss.formula.scale
-    if scale is not None and scale.power:
-        total *= call.parameters[-1] ** scale.power
+    if call.loss.formula.scale is not None:
+        total *= call.loss.unit(call.parameters)
     return Result(total, mass, () if gradient is None else (gradient,), values)
 
 

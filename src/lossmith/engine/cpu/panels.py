@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from lossmith.engine.cpu.rows import RowLoop
-from lossmith.engine.kernel.bodies import Body
+from lossmith.engine.kernel.bodies import BODIES
 from lossmith.engine.plan import Plan
 
 LANES = 64  # rows in a panel: four vectors of the widest kind, so that a loop runs at full width
@@ -52,7 +52,7 @@ class Panels(RowLoop):
         self.line(f"{_lane('step')} = {own}")
 
 
-def write(body: Body, k: Panels) -> Panels:
+def write(k: Panels) -> Panels:
     """The kernel of a plan: the loops around its body."""
     with k.block("for block in range(first, last):"):
         k.line("total, mass, bad = 0.0, 0.0, 0")
@@ -64,7 +64,7 @@ def write(body: Body, k: Panels) -> Panels:
             _exponentials(k)
             k.line("part, weights = K(0.0), K(0.0)")
             with _each_lane(k):
-                body.write(k)
+                BODIES[k.plan.body].write(k)
                 _add(k)
             k.line("total += part")
             if k.total:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from lossmith.engine.cpu.text import Loop, load
-from lossmith.engine.kernel.bodies import Body
+from lossmith.engine.kernel.bodies import BODIES
 from lossmith.engine.kernel.words import LongRow, Row
-from lossmith.engine.labels import tolerance
 from lossmith.engine.plan import Plan
+from lossmith.link.counting import tolerance
 
 
 class RowLoop(Loop, Row):
@@ -147,14 +147,14 @@ class Rows(RowLoop, LongRow):
         self.line(f"z_y = {self.own('y')}")
 
 
-def write(body: Body, k: Rows) -> Rows:
+def write(k: Rows) -> Rows:
     """The kernel of a plan: the loops around its body."""
     with k.block("for block in range(first, last):"):
         k.line("total, mass, bad = 0.0, 0.0, 0")
         with k.block("for row in range(block * block_rows, min(rows, (block + 1) * block_rows)):"):
             k.line(f"base = {k.place}")
             _admit(k)
-            body.write(k)
+            BODIES[k.plan.body].write(k)
             # What is not asked for is added up all the same: a finite sum vouches for it.
             k.add("total", "slope" if k.plan.output == "gradient" else "w * value")
             if k.total:

@@ -15,13 +15,10 @@ from lossmith.engine.cpu.elementwise import Elements
 from lossmith.engine.cpu.panels import Panels
 from lossmith.engine.cpu.rows import Rows
 from lossmith.engine.cpu.text import Loop
-from lossmith.engine.kernel import bodies
-from lossmith.engine.kernel.bodies import Body
 from lossmith.engine.plan import Plan
-from lossmith.errors import UnsupportedError
 from lossmith.formula.dialect import Dialect
 from lossmith.formula.record import Formula
-from lossmith.link.links import through_margin
+from lossmith.link import forms
 
 _HEAD = '''"""Kernel made by Lossmith for {title}. Made again when missing: edits are lost."""
 SIGNATURE = "{signature}"
@@ -93,10 +90,7 @@ def write(plan: Plan, formula: Formula) -> Source:
     written_in = {name for name, _ in plan.fixed}
     parameters = tuple(p.name for p in formula.shape if p.name not in written_in)
     names = tuple(map(lowering.word, parameters))  # apart from every name that a loop uses
-    body = bodies.body(plan.kind, plan.hard, plan.smoothed)
-    if body is None:
-        raise UnsupportedError(f"there is no kernel body for {plan}")
-    expression = (through_margin if body.through_margin else calculus.base)(formula, plan.fixed)
+    expression = forms.expression(formula, plan.form, plan.fixed)
     outputs = [expression] if plan.output != "gradient" else []
     if "gradient" in plan.output:
         outputs.append(calculus.derivative(expression, "u"))
@@ -104,7 +98,7 @@ def write(plan: Plan, formula: Formula) -> Source:
 
     # What computes exponentials does not wait for memory, and gains nothing by streaming.
     stream = plan.stream and program.arithmetic
-    loop = _loop(plan, body, names, formula.scale is not None, stream)
+    loop = _loop(plan, names, formula.scale is not None, stream)
     compute = compute_dtype(plan)
     head = _HEAD.format(
         title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK
@@ -115,13 +109,13 @@ def write(plan: Plan, formula: Formula) -> Source:
     return Source(head, library(compute, halves=halves, stream=stream), own)
 
 
-def _loop(plan: Plan, body: Body, names: tuple[str, ...], scaled: bool, stream: bool) -> Loop:
-    """The body in the loop that suits it."""
-    if not body.row:
-        return elementwise.write(body, Elements(plan, names, scaled=scaled, stream=stream))
+def _loop(plan: Plan, names: tuple[str, ...], scaled: bool, stream: bool) -> Loop:
+    """The kernel's function: the body in the loop that suits it."""
+    if plan.axis is None:
+        return elementwise.write(Elements(plan, names, scaled=scaled, stream=stream))
     if plan.panels:
-        return panels.write(body, Panels(plan, names))
-    return rows.write(body, Rows(plan, names))
+        return panels.write(Panels(plan, names))
+    return rows.write(Rows(plan, names))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lossmith.engine.kernel.words import LongRow
 
 
-def index(k: LongRow) -> None:
+def write(k: LongRow) -> None:
     """value and slope, and the gradient of two classes."""
     k.rival()
     # Without a rival: certain, but not infinite, where a slope may be NaN.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lossmith.engine.kernel.words import LongRow
 
 
-def index(k: LongRow) -> None:
+def write(k: LongRow) -> None:
     """The sum of values (or of slopes), and the gradient of each class."""
     k.start(*k.wants[:1])
     if k.gradient:

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from lossmith.engine.kernel.words import LongRow, Row
+from lossmith.link.forms import MARGIN
+
+
+def write(k: Row) -> None:
+    """By the margin of the class where the label is one, else by shares of all classes."""
+    if k.plan.form == MARGIN:
+        index(k)
+    elif isinstance(k, LongRow):
+        distribution(k)
+    else:
+        raise TypeError(f"{type(k).__name__} has no words for a distribution")
 
 
 def index(k: Row) -> None:

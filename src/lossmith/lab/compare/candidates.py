@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import lossmith
 from lossmith.errors import InputError, ParameterError
 from lossmith.formula.record import Formula
 from lossmith.lab.compare.criterion import Criterion, Loss
+from lossmith.link.links import link
 
 Array = NDArray[np.float64]
 
@@ -32,15 +34,13 @@ CHOSEN = {
         *("binary_focal", "generalized_cross_entropy", "squared_hinge", "hinge", "ramp"),
         *("savage", "exponential"),
     ),
-    "regression": ("l1", "huber", "smooth_l1", "log_cosh", "cauchy", "tukey_biweight"),
+    "regression": ("l1", "huber", "log_cosh", "cauchy", "tukey_biweight"),
 }
 FAMILIES = {
     "classification": ("probability", "margin"),
     "binary": ("margin", "probability"),
     "regression": ("residual",),
 }
-# Margin losses whose score is meant as log-odds, so that σ(score) is a probability.
-LOG_ODDS = ("binary_cross_entropy", "logistic", "brier", "binary_focal")
 # What any candidate takes besides the parameters of its loss.
 EXTRAS = {
     "center": "λ of a center loss on the hidden features, beside the loss itself",
@@ -87,8 +87,7 @@ class Candidate:
     @property
     def phrase(self) -> str:
         """The name inside a sentence."""
-        words = self.name.replace("_", " ").replace("cross entropy", "cross-entropy")
-        words = re.sub(r"\b(l[12])\b", lambda found: found[1].upper(), words)
+        words = self.record.title if self.record else self.name.replace("_", " ")
         given = ", ".join(f"{key} = {number(value)}" for key, value in self._numbers)
         return f"{words} ({given.replace('-', '−')})" if given else words
 
@@ -101,13 +100,29 @@ class Candidate:
     def gives_probabilities(self) -> bool:
         """Whether this loss trains scores whose softmax or sigmoid is meant as a probability."""
         record = self.record
-        if record is None:
+        if record is None or (record.family == "margin" and self.task != "binary"):
             return False
-        if record.family == "probability":
-            return True
-        return self.task == "binary" and record.builtin and self.name in LOG_ODDS
+        return link(record).link.probable(record)
 
-    def build(self, classes: int, features: int, class_weight: Array | None) -> Criterion:
+    @cached_property
+    def start(self) -> Candidate | None:
+        """The convex relative that the record names, with the same extras; None if it has none.
+
+        Its classes count alike. A capped loss does not move what lies far on the wrong side, and
+        there a convex one without weights leaves the whole of a rare class.
+        """
+        record = self.record
+        if record is None or not record.start:
+            return None
+        first = lossmith.formula_of(record.start)
+        loss = getattr(lossmith, record.start)
+        extras = dict(self.extras) | ({} if self.task == "regression" else {"balanced": 1.0})
+        given = tuple(first.defaults.items())
+        return Candidate(first.name, self.task, given, loss, tuple(extras.items()))
+
+    def build(
+        self, classes: int, features: int, class_weight: Array | None, unit: float = 1.0
+    ) -> Criterion:
         """Make what is trained, for scores, features and targets of a batch."""
         return Criterion(
             self.loss,
@@ -115,6 +130,7 @@ class Candidate:
             dict(self.parameters),
             class_weight=class_weight if self.extra("balanced") else None,
             center=(classes, features, self.extra("center")),
+            unit=unit if self.record is not None else 1.0,
         )
 
     def curve(self, u: Array) -> tuple[Array, Array] | None:
@@ -136,14 +152,19 @@ class Candidate:
         return value, -lossmith.curve(record, at, order=1, **given) / (1.0 + np.exp(u))
 
 
-def parse(texts: Sequence[str], task: str, own: Mapping[str, Any] | None = None) -> list[Candidate]:
+def parse(
+    texts: Sequence[str],
+    task: str,
+    own: Mapping[str, Any] | None = None,
+    baseline: str | None = None,
+) -> list[Candidate]:
     """Read the candidates, baseline first whether or not it was named.
 
     With no text these are the ones chosen for the task, and every one of the person's `own`.
     """
     mine = own or {}
     asked = list(texts) or [",".join((*CHOSEN[task], *mine))]
-    found = [_read(BASELINES[task], task, mine)]
+    found = [_read(baseline or BASELINES[task], task, mine)]
     for text in asked:
         for item in _items(text):
             candidate = _read(item, task, mine)

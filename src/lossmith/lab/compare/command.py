@@ -83,11 +83,18 @@ def _path(**more: bool) -> click.Path:
     help="Thin out the training rows of the rarer half of the classes to 1:R of the largest.",
 )
 @click.option(
+    "--goal",
+    metavar="GOAL",
+    help="What is to be predicted: mean, median, quantile:0.9 or expectile:0.9 of a number; class, "
+    "probability or ranking. It sets the metric that decides, the baseline and the losses that are "
+    "tried.  [default: class; the median, or the mean where many targets are 0]",
+)
+@click.option(
     "--metric",
     help="What decides, stops the training and picks the learning rate: accuracy, "
-    "balanced_accuracy, macro_f1, worst_recall, rare_recall, auc, log_loss, calibration_error; "
-    "mae, rmse, median_error, p95_error.  [default: accuracy, or balanced_accuracy where a class "
-    "has more than 4 times the rows of another; mae]",
+    "balanced_accuracy, macro_f1, worst_recall, rare_recall, auc, average_precision, log_loss, "
+    "brier, calibration_error; mae, rmse, median_error, p95_error, pinball, asymmetric_rmse."
+    "  [default: as the goal has it]",
 )
 @click.option(
     "--model",
@@ -222,7 +229,7 @@ def _run(
     from joblib import cpu_count
     from rich.console import Console
 
-    from lossmith.lab.compare import jobs, plan, record, report, store, summary, terminal
+    from lossmith.lab.compare import jobs, plan, record, remarks, report, store, summary, terminal
     from lossmith.lab.data.load import load
 
     begin = time.perf_counter()
@@ -234,6 +241,10 @@ def _run(
     if folder.name == "*":
         folder = folder.with_name(f"{made.dataset.name}-{store.short_name(manifest)}")
     messages = Console(stderr=True)
+    tables = Console()
+    if not tables.is_terminal:
+        tables = Console(width=terminal.PIPED_WIDTH)
+    remarks.before(tables, made.look, made.goal)
     trials = made.trials
     kept = store.Store(folder, manifest, [trial.key for trial in trials])
     with kept.opened(fresh):
@@ -261,10 +272,8 @@ def _run(
         results = [found[trial.key] for trial in trials]
         outcomes = summary.summarize(made, results)
         everything = record.as_data(made, outcomes, results, time.perf_counter() - begin)
-        tables = Console()
-        if not tables.is_terminal:
-            tables = Console(width=terminal.PIPED_WIDTH)
         terminal.show(tables, outcomes, made.work.task)
+        remarks.show(tables, everything)
         written = [page]
         write(page, report.page(everything))
         if json_file:

@@ -18,7 +18,7 @@ def scaled(value: Interval | None, metric: str, sign: str = "") -> str:
     unit = METRICS[metric].unit
     factor = 100.0 if unit == "percent" else 1.0
     mean, reach = factor * value.mean, factor * value.half_width
-    digits = 1 if unit == "percent" else 3 if unit == "nats" else _digits(mean, reach)
+    digits = {"percent": 1, "nats": 3, "square": 4}.get(unit) or _digits(mean, reach)
     text = f"{mean:{sign}.{digits}f}".replace("-", "−")
     return text if isnan(reach) else f"{text} ± {reach:.{digits}f}"
 
