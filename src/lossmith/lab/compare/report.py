@@ -17,6 +17,7 @@ def page(record: Mapping[str, Any]) -> str:
     """The report as HTML. `record` is what `record.as_data` gives and `--json` writes."""
     engine = environment("lossmith.lab.compare")
     engine.filters["scaled"] = _scaled
+    engine.filters["alone"] = _alone
     sections = [
         {
             "id": f"c{place}",
@@ -61,3 +62,7 @@ def _scaled(value: Mapping[str, float | None] | None, metric: str, sign: str = "
         return "–"
     mean, high = value["mean"] or 0.0, value["high"]
     return scaled(Interval(mean, float("nan") if high is None else high - mean), metric, sign)
+
+
+def _alone(value: float, metric: str) -> str:
+    return scaled(Interval(value, float("nan")), metric)
