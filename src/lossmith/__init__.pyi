@@ -6,6 +6,7 @@ from torch import Tensor
 
 from lossmith.face.modules import Loss as Loss
 from lossmith.formula.record import Formula
+from lossmith.errors import ArgumentError as ArgumentError
 from lossmith.errors import CacheWarning as CacheWarning
 from lossmith.errors import DeviceError as DeviceError
 from lossmith.errors import DtypeError as DtypeError
@@ -78,37 +79,37 @@ primitives: Any
 class _L1Function(Protocol):
     formula: Formula
     Module: type[L1]
-    def __call__(self, prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Absolute error: its minimiser is the median, so a few wild targets do not move the fit. ψ(u) = abs(u)."""
-    def total(self, prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 l1: _L1Function
 
 class L1(Loss):
     """Absolute error: its minimiser is the median, so a few wild targets do not move the fit. ψ(u) = abs(u)."""
     def __init__(self, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _L2Function(Protocol):
     formula: Formula
     Module: type[L2]
-    def __call__(self, prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Squared error: its minimiser is the mean; best where errors are normal. ψ(u) = u ** 2."""
-    def total(self, prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 l2: _L2Function
 
 class L2(Loss):
     """Squared error: its minimiser is the mean; best where errors are normal. ψ(u) = u ** 2."""
     def __init__(self, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _HuberFunction(Protocol):
     formula: Formula
     Module: type[Huber]
-    def __call__(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Squared near zero, absolute beyond delta: the usual first choice against mild outliers. ψ(u) = delta^2·ψ₀(u/delta), ψ₀(u) = where(abs(u) <= 1, u ** 2 / 2, abs(u) - Rational(1, 2))."""
-    def total(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 huber: _HuberFunction
 
@@ -116,14 +117,14 @@ class Huber(Loss):
     """Squared near zero, absolute beyond delta: the usual first choice against mild outliers. ψ(u) = delta^2·ψ₀(u/delta), ψ₀(u) = where(abs(u) <= 1, u ** 2 / 2, abs(u) - Rational(1, 2))."""
     delta: float | Tensor
     def __init__(self, delta: float | Tensor = 1.0, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _SmoothL1Function(Protocol):
     formula: Formula
     Module: type[SmoothL1]
-    def __call__(self, prediction: Tensor, target: Tensor, beta: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, beta: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Absolute error with a rounded tip: slope at most 1, and it fades near zero. ψ(u) = beta·ψ₀(u/beta), ψ₀(u) = where(abs(u) < 1, u ** 2 / 2, abs(u) - Rational(1, 2))."""
-    def total(self, prediction: Tensor, target: Tensor, beta: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, beta: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 smooth_l1: _SmoothL1Function
 
@@ -131,14 +132,14 @@ class SmoothL1(Loss):
     """Absolute error with a rounded tip: slope at most 1, and it fades near zero. ψ(u) = beta·ψ₀(u/beta), ψ₀(u) = where(abs(u) < 1, u ** 2 / 2, abs(u) - Rational(1, 2))."""
     beta: float | Tensor
     def __init__(self, beta: float | Tensor = 1.0, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _TukeyBiweightFunction(Protocol):
     formula: Formula
     Module: type[TukeyBiweight]
-    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 4.685, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 4.685, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Redescending: beyond c a residual no longer pulls at all. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = where(abs(u) <= 1, (3 * u ** 2 - 3 * u ** 4 + u ** 6) / 6, Rational(1, 6))."""
-    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 4.685, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 4.685, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 tukey_biweight: _TukeyBiweightFunction
 
@@ -146,14 +147,14 @@ class TukeyBiweight(Loss):
     """Redescending: beyond c a residual no longer pulls at all. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = where(abs(u) <= 1, (3 * u ** 2 - 3 * u ** 4 + u ** 6) / 6, Rational(1, 6))."""
     c: float | Tensor
     def __init__(self, c: float | Tensor = 4.685, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _PseudoHuberFunction(Protocol):
     formula: Formula
     Module: type[PseudoHuber]
-    def __call__(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Huber's shape, smooth of every order: for optimisers that use curvature. ψ(u) = delta^2·ψ₀(u/delta), ψ₀(u) = hypot1m1(u)."""
-    def total(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, delta: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 pseudo_huber: _PseudoHuberFunction
 
@@ -161,28 +162,28 @@ class PseudoHuber(Loss):
     """Huber's shape, smooth of every order: for optimisers that use curvature. ψ(u) = delta^2·ψ₀(u/delta), ψ₀(u) = hypot1m1(u)."""
     delta: float | Tensor
     def __init__(self, delta: float | Tensor = 1.0, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _LogCoshFunction(Protocol):
     formula: Formula
     Module: type[LogCosh]
-    def __call__(self, prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Half the square near zero, |u| - log 2 far out, smooth of every order, no parameter. ψ(u) = log_cosh(u)."""
-    def total(self, prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 log_cosh: _LogCoshFunction
 
 class LogCosh(Loss):
     """Half the square near zero, |u| - log 2 far out, smooth of every order, no parameter. ψ(u) = log_cosh(u)."""
     def __init__(self, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _CauchyFunction(Protocol):
     formula: Formula
     Module: type[Cauchy]
-    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.385, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.385, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Log-likelihood of Cauchy errors: outliers pull ever less, yet never quite stop. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = log1p_square(u) / 2."""
-    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.385, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.385, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 cauchy: _CauchyFunction
 
@@ -190,14 +191,14 @@ class Cauchy(Loss):
     """Log-likelihood of Cauchy errors: outliers pull ever less, yet never quite stop. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = log1p_square(u) / 2."""
     c: float | Tensor
     def __init__(self, c: float | Tensor = 2.385, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _WelschFunction(Protocol):
     formula: Formula
     Module: type[Welsch]
-    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.985, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.985, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Bounded and smooth (Leclerc, correntropy): outliers fade out like a Gaussian's tail. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = gauss_rise(u) / 2."""
-    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.985, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 2.985, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 welsch: _WelschFunction
 
@@ -205,14 +206,14 @@ class Welsch(Loss):
     """Bounded and smooth (Leclerc, correntropy): outliers fade out like a Gaussian's tail. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = gauss_rise(u) / 2."""
     c: float | Tensor
     def __init__(self, c: float | Tensor = 2.985, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _GemanMcclureFunction(Protocol):
     formula: Formula
     Module: type[GemanMcclure]
-    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Bounded and smooth, half a squared residual near zero: for heavy outliers in vision. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = unit(u) ** 2 / 2."""
-    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 geman_mcclure: _GemanMcclureFunction
 
@@ -220,14 +221,14 @@ class GemanMcclure(Loss):
     """Bounded and smooth, half a squared residual near zero: for heavy outliers in vision. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = unit(u) ** 2 / 2."""
     c: float | Tensor
     def __init__(self, c: float | Tensor = 1.0, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _FairFunction(Protocol):
     formula: Formula
     Module: type[Fair]
-    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.4, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.4, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Convex with bounded slope and no kink in any derivative but the third. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = abs_minus_log1p(u)."""
-    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.4, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, c: float | Tensor = 1.4, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 fair: _FairFunction
 
@@ -235,14 +236,14 @@ class Fair(Loss):
     """Convex with bounded slope and no kink in any derivative but the third. ψ(u) = c^2·ψ₀(u/c), ψ₀(u) = abs_minus_log1p(u)."""
     c: float | Tensor
     def __init__(self, c: float | Tensor = 1.4, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _PinballFunction(Protocol):
     formula: Formula
     Module: type[Pinball]
-    def __call__(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Quantile regression: its minimiser is the tau-quantile of the target. ψ(u) = where(u <= 0, -tau * u, (1 - tau) * u)."""
-    def total(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 pinball: _PinballFunction
 
@@ -250,14 +251,14 @@ class Pinball(Loss):
     """Quantile regression: its minimiser is the tau-quantile of the target. ψ(u) = where(u <= 0, -tau * u, (1 - tau) * u)."""
     tau: float | Tensor
     def __init__(self, tau: float | Tensor = 0.5, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _ExpectileFunction(Protocol):
     formula: Formula
     Module: type[Expectile]
-    def __call__(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Asymmetric squares: its minimiser is the tau-expectile; a smooth cousin of the quantile. ψ(u) = where(u <= 0, tau * u ** 2, (1 - tau) * u ** 2)."""
-    def total(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, tau: float | Tensor = 0.5, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 expectile: _ExpectileFunction
 
@@ -265,14 +266,14 @@ class Expectile(Loss):
     """Asymmetric squares: its minimiser is the tau-expectile; a smooth cousin of the quantile. ψ(u) = where(u <= 0, tau * u ** 2, (1 - tau) * u ** 2)."""
     tau: float | Tensor
     def __init__(self, tau: float | Tensor = 0.5, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _EpsilonInsensitiveFunction(Protocol):
     formula: Formula
     Module: type[EpsilonInsensitive]
-    def __call__(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Absolute error outside a tube: residuals within epsilon cost nothing. ψ(u) = where(abs(u) <= epsilon, 0, abs(u) - epsilon)."""
-    def total(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 epsilon_insensitive: _EpsilonInsensitiveFunction
 
@@ -280,14 +281,14 @@ class EpsilonInsensitive(Loss):
     """Absolute error outside a tube: residuals within epsilon cost nothing. ψ(u) = where(abs(u) <= epsilon, 0, abs(u) - epsilon)."""
     epsilon: float | Tensor
     def __init__(self, epsilon: float | Tensor = 0.1, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _SquaredEpsilonInsensitiveFunction(Protocol):
     formula: Formula
     Module: type[SquaredEpsilonInsensitive]
-    def __call__(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Squared error outside a tube: smooth at its edge, strict on large residuals. ψ(u) = where(abs(u) <= epsilon, 0, (abs(u) - epsilon) ** 2)."""
-    def total(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, epsilon: float | Tensor = 0.1, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 squared_epsilon_insensitive: _SquaredEpsilonInsensitiveFunction
 
@@ -295,14 +296,14 @@ class SquaredEpsilonInsensitive(Loss):
     """Squared error outside a tube: smooth at its edge, strict on large residuals. ψ(u) = where(abs(u) <= epsilon, 0, (abs(u) - epsilon) ** 2)."""
     epsilon: float | Tensor
     def __init__(self, epsilon: float | Tensor = 0.1, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _BarronFunction(Protocol):
     formula: Formula
     Module: type[Barron]
-    def __call__(self, prediction: Tensor, target: Tensor, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """One family of robust losses, tuned by one number. ψ(u) = ψ₀(u/c), ψ₀(u) = where(Eq(alpha, 2), u ** 2 / 2, general), b = abs(alpha - 2), general = b * half_boxcox1p(u / sqrt(b), alpha / 2)."""
-    def total(self, prediction: Tensor, target: Tensor, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, prediction: Tensor, target: Tensor, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 barron: _BarronFunction
 
@@ -311,56 +312,56 @@ class Barron(Loss):
     alpha: float | Tensor
     c: float | Tensor
     def __init__(self, alpha: float | Tensor = 1.0, c: float | Tensor = 1.0, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _ZeroOneFunction(Protocol):
     formula: Formula
     Module: type[ZeroOne]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """1 when wrong, 0 when right; a tie (u = 0) is an error. To report, not to train: slope 0. ψ(u) = where(u <= 0, 1, 0)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 zero_one: _ZeroOneFunction
 
 class ZeroOne(Loss):
     """1 when wrong, 0 when right; a tie (u = 0) is an error. To report, not to train: slope 0. ψ(u) = where(u <= 0, 1, 0)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _HingeFunction(Protocol):
     formula: Formula
     Module: type[Hinge]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """The support vector machine's loss: right by less than 1 still costs, by more is free. ψ(u) = where(u < 1, 1 - u, 0)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 hinge: _HingeFunction
 
 class Hinge(Loss):
     """The support vector machine's loss: right by less than 1 still costs, by more is free. ψ(u) = where(u < 1, 1 - u, 0)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _SquaredHingeFunction(Protocol):
     formula: Formula
     Module: type[SquaredHinge]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Hinge, squared: smooth at the edge of the margin, harder on gross errors. ψ(u) = where(u < 1, (1 - u) ** 2, 0)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 squared_hinge: _SquaredHingeFunction
 
 class SquaredHinge(Loss):
     """Hinge, squared: smooth at the edge of the margin, harder on gross errors. ψ(u) = where(u < 1, (1 - u) ** 2, 0)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _SmoothedHingeFunction(Protocol):
     formula: Formula
     Module: type[SmoothedHinge]
-    def __call__(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 1.0, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 1.0, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Hinge with its corner rounded over a width gamma: for solvers that need a smooth slope. ψ(u) = where(u < 1 - gamma, 1 - u - gamma / 2, where(u < 1, (1 - u) ** 2 / (2 * gamma), 0))."""
-    def total(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 1.0, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 1.0, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 smoothed_hinge: _SmoothedHingeFunction
 
@@ -368,14 +369,14 @@ class SmoothedHinge(Loss):
     """Hinge with its corner rounded over a width gamma: for solvers that need a smooth slope. ψ(u) = where(u < 1 - gamma, 1 - u - gamma / 2, where(u < 1, (1 - u) ** 2 / (2 * gamma), 0))."""
     gamma: float | Tensor
     def __init__(self, gamma: float | Tensor = 1.0, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _RampFunction(Protocol):
     formula: Formula
     Module: type[Ramp]
-    def __call__(self, scores: Tensor, target: Tensor, s: float | Tensor = -1.0, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, s: float | Tensor = -1.0, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Hinge with a cap: min(1 - s, max(0, 1 - u)). A wrong label cannot pull without limit. ψ(u) = where(u < s, 1 - s, where(u < 1, 1 - u, 0))."""
-    def total(self, scores: Tensor, target: Tensor, s: float | Tensor = -1.0, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, s: float | Tensor = -1.0, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 ramp: _RampFunction
 
@@ -383,112 +384,112 @@ class Ramp(Loss):
     """Hinge with a cap: min(1 - s, max(0, 1 - u)). A wrong label cannot pull without limit. ψ(u) = where(u < s, 1 - s, where(u < 1, 1 - u, 0))."""
     s: float | Tensor
     def __init__(self, s: float | Tensor = -1.0, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _PerceptronFunction(Protocol):
     formula: Formula
     Module: type[Perceptron]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Only mistakes cost, in proportion to how wrong; no margin is asked for. ψ(u) = where(u < 0, -u, 0)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 perceptron: _PerceptronFunction
 
 class Perceptron(Loss):
     """Only mistakes cost, in proportion to how wrong; no margin is asked for. ψ(u) = where(u < 0, -u, 0)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _LogisticFunction(Protocol):
     formula: Formula
     Module: type[Logistic]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Negative log-likelihood of a logistic model: smooth, calibrated, linear in gross errors. ψ(u) = softplus(-u)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 logistic: _LogisticFunction
 
 class Logistic(Loss):
     """Negative log-likelihood of a logistic model: smooth, calibrated, linear in gross errors. ψ(u) = softplus(-u)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _ExponentialFunction(Protocol):
     formula: Formula
     Module: type[Exponential]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """AdaBoost's loss: mistakes weigh exponentially, so a wrong label can dominate everything. ψ(u) = exp(-u)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 exponential: _ExponentialFunction
 
 class Exponential(Loss):
     """AdaBoost's loss: mistakes weigh exponentially, so a wrong label can dominate everything. ψ(u) = exp(-u)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _ModifiedHuberFunction(Protocol):
     formula: Formula
     Module: type[ModifiedHuber]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Squared hinge, linear below -1: smooth, tolerant of outliers, gives probabilities. ψ(u) = where(u < -1, -4 * u, where(u < 1, (1 - u) ** 2, 0))."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 modified_huber: _ModifiedHuberFunction
 
 class ModifiedHuber(Loss):
     """Squared hinge, linear below -1: smooth, tolerant of outliers, gives probabilities. ψ(u) = where(u < -1, -4 * u, where(u < 1, (1 - u) ** 2, 0))."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _SavageFunction(Protocol):
     formula: Formula
     Module: type[Savage]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """σ(-2u)²: calibrated and bounded, so outliers and wrong labels lose their pull. ψ(u) = sigmoid(-2 * u) ** 2."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 savage: _SavageFunction
 
 class Savage(Loss):
     """σ(-2u)²: calibrated and bounded, so outliers and wrong labels lose their pull. ψ(u) = sigmoid(-2 * u) ** 2."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _SigmoidLossFunction(Protocol):
     formula: Formula
     Module: type[SigmoidLoss]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """σ(-u): a smooth 0-1 loss; symmetric, hence robust to uniform label noise; not convex. ψ(u) = sigmoid(-u)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 sigmoid_loss: _SigmoidLossFunction
 
 class SigmoidLoss(Loss):
     """σ(-u): a smooth 0-1 loss; symmetric, hence robust to uniform label noise; not convex. ψ(u) = sigmoid(-u)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _BrierFunction(Protocol):
     formula: Formula
     Module: type[Brier]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """(1 - σ(u))²: L2 after a sigmoid. Proper, bounded; its slope dies where it is most wrong. ψ(u) = sigmoid(-u) ** 2."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 brier: _BrierFunction
 
 class Brier(Loss):
     """(1 - σ(u))²: L2 after a sigmoid. Proper, bounded; its slope dies where it is most wrong. ψ(u) = sigmoid(-u) ** 2."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _BinaryFocalFunction(Protocol):
     formula: Formula
     Module: type[BinaryFocal]
-    def __call__(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, labels: Literal["binary", "signed"] = "binary", alpha: float | None = None, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, labels: Literal["binary", "signed"] = "binary", alpha: float | None = None, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Cross-entropy turned down by (1 - p)^gamma where it is already easy: for rare positives. ψ(u) = sigmoid(-u) ** gamma * softplus(-u)."""
-    def total(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, labels: Literal["binary", "signed"] = "binary", alpha: float | None = None, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, labels: Literal["binary", "signed"] = "binary", alpha: float | None = None, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 binary_focal: _BinaryFocalFunction
 
@@ -496,42 +497,42 @@ class BinaryFocal(Loss):
     """Cross-entropy turned down by (1 - p)^gamma where it is already easy: for rare positives. ψ(u) = sigmoid(-u) ** gamma * softplus(-u)."""
     gamma: float | Tensor
     def __init__(self, gamma: float | Tensor = 2.0, *, labels: Literal["binary", "signed"] = "binary", alpha: float | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _BinaryCrossEntropyFunction(Protocol):
     formula: Formula
     Module: type[BinaryCrossEntropy]
-    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """-t log σ(z) - (1 - t) log σ(-z) for scores z and hard or soft labels t. ψ(u) = softplus(-u)."""
-    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, scores: Tensor, target: Tensor, *, labels: Literal["binary", "signed"] = "binary", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 binary_cross_entropy: _BinaryCrossEntropyFunction
 
 class BinaryCrossEntropy(Loss):
     """-t log σ(z) - (1 - t) log σ(-z) for scores z and hard or soft labels t. ψ(u) = softplus(-u)."""
     def __init__(self, *, labels: Literal["binary", "signed"] = "binary", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, scores: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, scores: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _CrossEntropyFunction(Protocol):
     formula: Formula
     Module: type[CrossEntropy]
-    def __call__(self, logits: Tensor, target: Tensor, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """-log p: the negative log-likelihood. The default for classification, and the baseline. ψ(u) = -u."""
-    def total(self, logits: Tensor, target: Tensor, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, logits: Tensor, target: Tensor, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 cross_entropy: _CrossEntropyFunction
 
 class CrossEntropy(Loss):
     """-log p: the negative log-likelihood. The default for classification, and the baseline. ψ(u) = -u."""
     def __init__(self, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _FocalFunction(Protocol):
     formula: Formula
     Module: type[Focal]
-    def __call__(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """(1 - p)^gamma times cross-entropy: easy examples step back, hard and rare ones count. ψ(u) = -u * complement(u) ** gamma."""
-    def total(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, logits: Tensor, target: Tensor, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 focal: _FocalFunction
 
@@ -539,14 +540,14 @@ class Focal(Loss):
     """(1 - p)^gamma times cross-entropy: easy examples step back, hard and rare ones count. ψ(u) = -u * complement(u) ** gamma."""
     gamma: float | Tensor
     def __init__(self, gamma: float | Tensor = 2.0, *, alpha: Tensor | None = None, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _GeneralizedCrossEntropyFunction(Protocol):
     formula: Formula
     Module: type[GeneralizedCrossEntropy]
-    def __call__(self, logits: Tensor, target: Tensor, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """(1 - p^q) / q: between cross-entropy (q → 0) and mean absolute error (q = 1). ψ(u) = -exp_rise(u, q)."""
-    def total(self, logits: Tensor, target: Tensor, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, logits: Tensor, target: Tensor, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 generalized_cross_entropy: _GeneralizedCrossEntropyFunction
 
@@ -554,14 +555,14 @@ class GeneralizedCrossEntropy(Loss):
     """(1 - p^q) / q: between cross-entropy (q → 0) and mean absolute error (q = 1). ψ(u) = -exp_rise(u, q)."""
     q: float | Tensor
     def __init__(self, q: float | Tensor = 0.7, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
 
 class _Poly1Function(Protocol):
     formula: Formula
     Module: type[Poly1]
-    def __call__(self, logits: Tensor, target: Tensor, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number. ψ(u) = exp_excess(u) + (1 + epsilon) * complement(u)."""
-    def total(self, logits: Tensor, target: Tensor, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+    def total(self, logits: Tensor, target: Tensor, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 poly1: _Poly1Function
 
@@ -569,4 +570,4 @@ class Poly1(Loss):
     """Cross-entropy + epsilon·(1 - p): one more term of its series, tuned by one number. ψ(u) = exp_excess(u) + (1 + epsilon) * complement(u)."""
     epsilon: float | Tensor
     def __init__(self, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
-    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...

@@ -25,6 +25,10 @@ class DeviceError(InputError):
     """Two tensors lie on different devices."""
 
 
+class ArgumentError(InputError, TypeError):
+    """A keyword that the call does not take; the message says what is meant here."""
+
+
 class LabelError(InputError):
     """A label lies outside the values that the loss is defined for."""
 

@@ -29,7 +29,7 @@ def test_gradcheck_with_batched_gradients(name, reduction):
 
 
 OPTIONS = {
-    "weight": {"weight": torch.tensor([0.5, 0.0, 2.0, 1.0]).double()},
+    "weight": {"sample_weight": torch.tensor([0.5, 0.0, 2.0, 1.0]).double()},
     "mask": {"mask": torch.tensor([True, False, True, True])},
     "ignored": {"ignore_index": 1},
     "smoothed": {"label_smoothing": 0.1, "class_weight": torch.tensor([1.0, 2.0, 0.0]).double()},

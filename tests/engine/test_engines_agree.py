@@ -133,7 +133,7 @@ def tensors(d: Draw) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
         if d.extra.get("class_weight") is True:
             d.extra["class_weight"] = torch.linspace(0.5, 2.0, shape[1])
     if d.weight:
-        d.extra["weight"] = torch.randint(0, 4, rows, generator=g) / 2
+        d.extra["sample_weight"] = torch.randint(0, 4, rows, generator=g) / 2
     if d.mask:
         d.extra["mask"] = torch.rand(rows, generator=g) < 0.7
     return lay(prediction.to(dtype), d.layout), lay(target, d.layout), d.extra

@@ -109,7 +109,7 @@ def test_dropped_rows_are_not_asked(target, engine):
     keep = torch.tensor([True, False])
     for options in (
         {"mask": keep},
-        {"weight": keep.double()},
+        {"sample_weight": keep.double()},
         {"class_weight": torch.tensor([0.0, 0.0, 1.0, 0.0])},
     ):
         values, slopes = run("focal", engine, NONE, target, **options)

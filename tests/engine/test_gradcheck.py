@@ -30,7 +30,7 @@ def test_elementwise(name, reduction):
     mask = torch.tensor([True, True, False, True, True, True])
     assert lossmith.engine_for(loss, prediction, target).startswith("cpu")
     both(
-        lambda z: loss(z, target, weight=weight, mask=mask, reduction=reduction),
+        lambda z: loss(z, target, sample_weight=weight, mask=mask, reduction=reduction),
         prediction.requires_grad_(),
     )
 
@@ -38,7 +38,7 @@ def test_elementwise(name, reduction):
 @pytest.mark.parametrize("name", cases.MARGIN)
 def test_soft_and_signed_labels(name):
     loss, u = cases.function(name), cases.smooth_points(name, 12, seed=2)
-    options = {"weight": torch.ones(12, dtype=torch.float64), "mask": torch.ones(12).bool()}
+    options = {"sample_weight": torch.ones(12, dtype=torch.float64), "mask": torch.ones(12).bool()}
     signs = torch.where(torch.arange(12) % 2 == 0, 1.0, -1.0).double()
     both(lambda z: loss(z, signs, labels="signed"), (signs * u).requires_grad_())
     # A soft label meets ψ(z) and ψ(-z): both must be smooth there.
@@ -60,7 +60,7 @@ def test_rows_of_scores(name, reduction):
     weight = torch.tensor([1.0, 0.5, 2.0, 0.0], dtype=torch.float64)
     mask = torch.tensor([True, True, True, True])
     both(
-        lambda z: loss(z, target, weight=weight, mask=mask, reduction=reduction),
+        lambda z: loss(z, target, sample_weight=weight, mask=mask, reduction=reduction),
         logits.requires_grad_(),
     )
 

@@ -33,7 +33,7 @@ def run(name, engine, prediction, target, **options):
     """
     distribution = name not in cases.ELEMENTWISE and target.is_floating_point()
     rows = target[:, 0].shape if distribution else target.shape
-    options.setdefault("weight", torch.ones(rows, dtype=torch.float64))
+    options.setdefault("sample_weight", torch.ones(rows, dtype=torch.float64))
     options.setdefault("mask", torch.ones(rows, dtype=torch.bool))
     loss = cases.function(name)
     z = prediction.clone().requires_grad_()
@@ -59,7 +59,7 @@ def test_weight_2_is_the_row_twice_and_weight_0_the_row_dropped(name, engine):
     z, t = inputs(name)
     weight = torch.tensor([1, 2, 0, 1, 1, 2, 1, 0], dtype=torch.float64)
     rows = torch.tensor([0, 1, 1, 3, 4, 5, 5, 6])
-    value, slope = run(name, engine, z, t, weight=weight)
+    value, slope = run(name, engine, z, t, sample_weight=weight)
     twice, slopes = run(name, engine, z[rows], t[rows])
     same(value, twice)
     gathered = torch.zeros_like(slope).index_add_(0, rows, slopes)
@@ -81,11 +81,13 @@ def test_nan_where_it_is_dropped_reaches_nothing(name, engine):
         bad_t[~kept] = nan
     else:
         bad_t[~kept] = 99  # and a label that is no class
-    value, slope = run(name, engine, bad, bad_t, mask=mask, weight=weight)
+    value, slope = run(name, engine, bad, bad_t, mask=mask, sample_weight=weight)
     same(value, expected[0])
     same(slope[kept], expected[1])
     assert (slope[~kept] == 0).all()
-    values, slopes = run(name, engine, bad, bad_t, mask=mask, weight=weight, reduction="none")
+    values, slopes = run(
+        name, engine, bad, bad_t, mask=mask, sample_weight=weight, reduction="none"
+    )
     assert (values[~kept] == 0).all()
     assert (slopes[~kept] == 0).all()
     assert torch.isfinite(values).all()
@@ -134,7 +136,7 @@ def test_one_nan_score_is_seen_whichever_class_it_has(name, place, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("why", ["empty", "mask", "weight"])
+@pytest.mark.parametrize("why", ["empty", "mask", "sample_weight"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_batch_of_mass_0_is_a_connected_0(name, why, engine):
     z, t = inputs(name)
@@ -144,14 +146,17 @@ def test_a_batch_of_mass_0_is_a_connected_0(name, why, engine):
     elif why == "mask":
         options["mask"] = torch.zeros(8, dtype=torch.bool)
     else:
-        options["weight"] = torch.zeros(8, dtype=torch.float64)
+        options["sample_weight"] = torch.zeros(8, dtype=torch.float64)
     value, slope = run(name, engine, z, t, **options)
     assert value == 0
     assert slope.shape == z.shape
     assert (slope == 0).all()
     if engine == "reference":
         return
-    full = {"weight": torch.ones(len(z)), "mask": torch.ones(len(z), dtype=torch.bool)} | options
+    full = {
+        "sample_weight": torch.ones(len(z)),
+        "mask": torch.ones(len(z), dtype=torch.bool),
+    } | options
     total, mass = cases.function(name).total(z.requires_grad_(), t, **full)
     assert (total, mass) == (0, 0)
     assert total.requires_grad
@@ -163,14 +168,16 @@ def test_totals_of_parts_add_up(name):
     z.requires_grad_()
     w, m = torch.linspace(0.2, 3, 8, dtype=torch.float64), torch.ones(8, dtype=torch.bool)
     loss = cases.function(name)
-    total, mass = loss.total(z, t, weight=w, mask=m)
-    parts = [loss.total(z[s], t[s], weight=w[s], mask=m[s]) for s in (slice(0, 3), slice(3, 8))]
+    total, mass = loss.total(z, t, sample_weight=w, mask=m)
+    parts = [
+        loss.total(z[s], t[s], sample_weight=w[s], mask=m[s]) for s in (slice(0, 3), slice(3, 8))
+    ]
     same(total, parts[0][0] + parts[1][0])
     same(mass, parts[0][1] + parts[1][1])
     same(mass, w.sum())
-    same(loss(z, t, weight=w, mask=m), total / mass)
-    same(loss(z, t, weight=w, mask=m, reduction="sum"), total)
-    same(loss(z, t, weight=w, mask=m, reduction="none").sum(), total)
+    same(loss(z, t, sample_weight=w, mask=m), total / mass)
+    same(loss(z, t, sample_weight=w, mask=m, reduction="sum"), total)
+    same(loss(z, t, sample_weight=w, mask=m, reduction="none").sum(), total)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -299,6 +306,6 @@ def test_user_tensors_are_not_written_to():
     w, m = torch.ones(8, dtype=torch.float64), torch.arange(8) > 2
     z.requires_grad_()
     versions = [x._version for x in (z, t, w, m)]
-    lossmith.huber(z, t, weight=w, mask=m).backward()
-    lossmith.huber(z, t, weight=w, mask=m, reduction="none").sum().backward()
+    lossmith.huber(z, t, sample_weight=w, mask=m).backward()
+    lossmith.huber(z, t, sample_weight=w, mask=m, reduction="none").sum().backward()
     assert [x._version for x in (z, t, w, m)] == versions

@@ -151,7 +151,7 @@ def test_one_loss_for_each_element(shape, seed, names, short):
 
     compare(
         lambda z, reduction: lossmith.huber(
-            z, target, weight=weight, mask=mask, reduction=reduction
+            z, target, sample_weight=weight, mask=mask, reduction=reduction
         ),
         exact, prediction, upstream,
     )  # fmt: skip
@@ -194,7 +194,7 @@ def test_one_loss_for_each_row_of_scores(name, shape, seed, names, several, widt
 
     compare(
         lambda z, reduction: loss(
-            z, target, weight=weight, class_weight=per_class, reduction=reduction
+            z, target, sample_weight=weight, class_weight=per_class, reduction=reduction
         ),
         exact, prediction, upstream,
     )  # fmt: skip

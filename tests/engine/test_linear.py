@@ -74,7 +74,7 @@ def _batch(draw: random.Random) -> dict[str, Any]:
         options["label_smoothing"] = 0.1
     rows: dict[str, Any] = {}
     if draw.random() < 0.4:
-        rows["weight"] = (torch.rand(lead, generator=generator).double() * 2).round() * 0.7
+        rows["sample_weight"] = (torch.rand(lead, generator=generator).double() * 2).round() * 0.7
     if draw.random() < 0.4:
         rows["mask"] = normal(*lead) > -0.5
     return {
@@ -102,7 +102,7 @@ def _one(draw: random.Random) -> None:
     rows = batch["rows"]
     found = lossmith.linear_loss(
         features, weight, batch["target"], bias, loss, reduction=batch["reduction"],
-        sample_weight=rows.get("weight"), mask=rows.get("mask"), block=batch["block"],
+        sample_weight=rows.get("sample_weight"), mask=rows.get("mask"), block=batch["block"],
         **batch["options"], **parameters,
     )  # fmt: skip
     logits = (features @ weight.t() + (0.0 if bias is None else bias)).movedim(-1, 1)
@@ -189,12 +189,10 @@ def test_all_options_of_focal_together(
     found = lossmith.linear_loss(
         f, w, labels, b, "focal", gamma=1.5, alpha=alpha, block=2, **options
     )
-    dense = options | {"weight": options["sample_weight"]}
-    del dense["sample_weight"]
     logits = f @ w.t() + b
     for expected in (
         _focal(logits, labels, options, alpha),
-        lossmith.focal(logits, labels, gamma=1.5, alpha=alpha, **dense),
+        lossmith.focal(logits, labels, gamma=1.5, alpha=alpha, **options),
     ):
         _close(found, expected, "value")
         ours = torch.autograd.grad(found, (f, w, b), retain_graph=True)

@@ -133,7 +133,7 @@ def test_torch_compile_of_functions_and_modules(name):
     weight = torch.linspace(0.5, 2, len(z))
 
     def both(z):  # in one graph, told apart by their factors
-        return 2 * loss(z, t, weight=weight) + 3 * module(z, t, weight=weight)
+        return 2 * loss(z, t, sample_weight=weight) + 3 * module(z, t, sample_weight=weight)
 
     compiled = torch.compile(both, fullgraph=True, backend="aot_eager")
     for got, want in zip(value_and_gradient(compiled, z), value_and_gradient(both, z), strict=True):

@@ -51,7 +51,7 @@ def large(name):
 )
 def test_one_thread_or_many_give_the_same_bits(name, weighted, threads):
     z, t = large(name)
-    options = {"weight": torch.rand(len(z))} if weighted else {}
+    options = {"sample_weight": torch.rand(len(z))} if weighted else {}
     found = []
     for count in (1, 2, 5):
         threads(count)

@@ -29,7 +29,7 @@ CALLS = {
     "scaled": elements(lossmith.huber, delta=0.7),
     "with a logarithm": elements(lossmith.cauchy, c=0.7),
     "without a scale": elements(lossmith.l2),
-    "weighted and masked": elements(lossmith.huber, weight=WEIGHT, mask=MASK),
+    "weighted and masked": elements(lossmith.huber, sample_weight=WEIGHT, mask=MASK),
     "a parameter": elements(lossmith.expectile, tau=0.3),
     "a margin": elements(lossmith.logistic, LABEL),
     "a balanced margin": elements(lossmith.binary_focal, LABEL, gamma=1.5, alpha=0.3),

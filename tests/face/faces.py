@@ -1,7 +1,7 @@
 """Every face of every loss, called in one way: what the drawn nets of this folder share.
 
-A face takes a batch (prediction, target, weight, mask) and settings by name, and gives what it
-computes as a list of tensors; faces that show the same thing give it under the same name.
+A face takes a batch (prediction, target, sample_weight, mask) and settings by name, and gives what
+it computes as a list of tensors; faces that show the same thing give it under the same name.
 """
 
 from __future__ import annotations
@@ -81,8 +81,6 @@ def _masses(name: str, batch: dict[str, Any], given: dict[str, Any]) -> dict[str
 def _linear(name: str, batch: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The scores as features of a layer that leaves them as they are."""
     rest = {"features" if k == "prediction" else k: v for k, v in batch.items()}
-    if "weight" in rest:
-        rest["sample_weight"] = rest.pop("weight")
     loss = cases.function(name)
     z = batch["prediction"]
     wide = isinstance(z, Tensor) and z.dtype == torch.float64

@@ -134,7 +134,8 @@ CASES = {
         lambda: lossmith.l1(Z, ones(3, device="meta")), DeviceError, ["target", "meta", "cpu"],
     ),
     "a weight elsewhere": (
-        lambda: lossmith.l1(Z, Z, weight=ones(3, device="meta")), DeviceError, ["weight", "meta"],
+        lambda: lossmith.l1(Z, Z, sample_weight=ones(3, device="meta")), DeviceError,
+        ["sample_weight", "meta"],
     ),
     "labels that want a gradient": (
         lambda: lossmith.logistic(Z, ones(3, requires_grad=True)), InputError,
@@ -145,20 +146,23 @@ CASES = {
         ["target requires a gradient"],
     ),
     "a weight of the wrong length": (
-        lambda: lossmith.l1(Z, Z, weight=ones(2)), ShapeError, ["weight", "(2,)", "(3,)"],
+        lambda: lossmith.l1(Z, Z, sample_weight=ones(2)), ShapeError,
+        ["sample_weight", "(2,)", "(3,)"],
     ),
     "a weight per class and row": (
-        lambda: lossmith.cross_entropy(LOGITS, index(0, 1), weight=ones(2, 3)), ShapeError,
-        ["weight", "(2, 3)", "(2,)"],
+        lambda: lossmith.cross_entropy(LOGITS, index(0, 1), sample_weight=ones(2, 3)), ShapeError,
+        ["sample_weight", "(2, 3)", "(2,)"],
     ),
     "a weight that is a number": (
-        lambda: lossmith.l1(Z, Z, weight=2.0), DtypeError,
-        ["weight", "float"],
+        lambda: lossmith.l1(Z, Z, sample_weight=2.0), DtypeError,
+        ["sample_weight", "float"],
     ),
     "a mask of numbers": (
         lambda: lossmith.l1(Z, Z, mask=ones(3)), DtypeError, ["mask", "float32", "boolean"],
     ),
-    "a boolean weight": (lambda: lossmith.l1(Z, Z, weight=Z > 0), DtypeError, ["weight", "bool"]),
+    "a boolean weight": (
+        lambda: lossmith.l1(Z, Z, sample_weight=Z > 0), DtypeError, ["sample_weight", "bool"],
+    ),
     "class weights of the wrong length": (
         lambda: lossmith.cross_entropy(LOGITS, index(0, 1), class_weight=ones(2)), ShapeError,
         ["class_weight", "(2,)", "3 classes"],
@@ -238,13 +242,13 @@ def test_every_error_is_also_the_usual_kind():
     assert issubclass(DtypeError, TypeError)
 
 
-@pytest.mark.parametrize("place", ["target", "weight", "mask", "class_weight", "gamma"])
+@pytest.mark.parametrize("place", ["target", "sample_weight", "mask", "class_weight", "gamma"])
 def test_nothing_is_changed_by_a_refused_call(place):
     """No gradient appears, and no tensor was written to."""
     z = LOGITS.clone().requires_grad_()
     tensors = {
         "target": index(0, 9),
-        "weight": ones(3),
+        "sample_weight": ones(3),
         "mask": ones(2),
         "class_weight": ones(7),
     }

@@ -233,7 +233,7 @@ def test_weight_mask_and_mass(kind: str) -> None:
     bad_z, bad_p = z.clone(), p.clone()
     bad_z[1:3], bad_p[1:3] = math.nan, math.nan
     bad_z.requires_grad_()
-    value = divergence(kind, bad_z, bad_p, weight=w, mask=keep)
+    value = divergence(kind, bad_z, bad_p, sample_weight=w, mask=keep)
     torch.testing.assert_close(value, (2 * rows[0] + 0.5 * rows[3]) / 2.5)
     (gradient,) = torch.autograd.grad(value, bad_z)
     assert gradient.isfinite().all()
@@ -243,7 +243,7 @@ def test_weight_mask_and_mass(kind: str) -> None:
     assert (torch.autograd.grad(none, bad_z)[0] == 0).all()
     whole = lossmith.js_divergence if kind == "js" else lossmith.kl_divergence
     options = {} if kind == "js" else {"direction": kind}
-    total, mass = whole.total(bad_z, bad_p, weight=w, mask=keep, **options)
+    total, mass = whole.total(bad_z, bad_p, sample_weight=w, mask=keep, **options)
     torch.testing.assert_close(total / mass, value)
     assert mass == 2.5
     poisoned = z.clone()
@@ -300,8 +300,8 @@ def test_modules() -> None:
     assert "reverse" in repr(again)
     js = lossmith.JSDivergence()
     w = torch.tensor([1.0, 2.0, 0.0, 1.0])
-    assert js(z, p, w) == lossmith.js_divergence(z, p, weight=w)
-    assert js.total(z, target_logits=z, weight=w)[1] == 4
+    assert js(z, p, w) == lossmith.js_divergence(z, p, sample_weight=w)
+    assert js.total(z, target_logits=z, sample_weight=w)[1] == 4
     assert isinstance(js, lossmith.Loss)
     assert lossmith.formula_of("js_divergence") is js.loss.formula
 
@@ -328,7 +328,12 @@ Z, HALF = torch.zeros(2, 2), torch.full((2, 2), 0.5)
         ((Z - INF, HALF), {}, lossmith.InputError, r"logits at row \[0\] are all -inf"),
         ((Z,), {"target_logits": Z - INF}, lossmith.InputError, "target_logits at row"),
         ((Z, HALF), {"reduction": "batchmean"}, lossmith.InputError, "'batchmean'"),
-        ((Z, HALF), {"weight": torch.ones(3)}, lossmith.ShapeError, r"weight has shape \(3,\)"),
+        (
+            (Z, HALF),
+            {"sample_weight": torch.ones(3)},
+            lossmith.ShapeError,
+            r"sample_weight has shape \(3,\)",
+        ),
         ((Z, HALF), {"mask": torch.ones(2)}, lossmith.DtypeError, "mask has dtype"),
     ],
 )

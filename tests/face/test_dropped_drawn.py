@@ -23,7 +23,7 @@ ROWS = 5
 nan, inf = math.nan, math.inf
 WILD = st.sampled_from([nan, inf, -inf, 3e38, 0.0, -1.0])
 KINDS = ("index", "int8", "uint8", "uint16", "soft")
-WAYS = ("mask", "weight", "ignore_index", "class_weight")
+WAYS = ("mask", "sample_weight", "ignore_index", "class_weight")
 
 
 def legal(name, kind, draw):
@@ -48,8 +48,8 @@ def dropped(z, target, way, rows, classes, batch, given_settings):
     batch |= {"prediction": z.clone(), "target": target.clone()}
     if way == "mask":
         batch["mask"] = keep
-    elif way == "weight":
-        batch["weight"] = torch.where(keep, 1.5, 0.0)
+    elif way == "sample_weight":
+        batch["sample_weight"] = torch.where(keep, 1.5, 0.0)
     elif way == "ignore_index":
         batch["target"][~keep] = given_settings["ignore_index"] = 3
     elif classes and way == "class_weight":
@@ -64,7 +64,7 @@ def spoil(batch, way, keep, wild, label):
     bad = ~keep
     batch["prediction"] = batch["prediction"].clone()
     batch["prediction"][bad] = wild
-    if way in ("mask", "weight"):
+    if way in ("mask", "sample_weight"):
         target = batch["target"] = batch["target"].clone()
         if target.is_floating_point():
             target[bad] = wild
@@ -73,8 +73,8 @@ def spoil(batch, way, keep, wild, label):
             # Some dtypes cannot be written to by index.
             wide = torch.where(bad, max(room.min, min(room.max, label)), target.long())
             batch["target"] = wide.to(target.dtype)
-    if way == "mask" and "weight" in batch:
-        batch["weight"] = torch.where(keep, batch["weight"], nan)
+    if way == "mask" and "sample_weight" in batch:
+        batch["sample_weight"] = torch.where(keep, batch["sample_weight"], nan)
 
 
 def results(name, face, batch, given_settings):
@@ -97,7 +97,7 @@ def results(name, face, batch, given_settings):
 def test_of_a_dropped_row_nothing_comes_through(name, kind, way, rows, wild, label, draw):
     classes = faces.classes(name)
     if not classes and (kind != "soft" or way in ("ignore_index", "class_weight")):
-        kind, way = "soft", "mask" if way == "ignore_index" else "weight"
+        kind, way = "soft", "mask" if way == "ignore_index" else "sample_weight"
     if way == "ignore_index" and kind == "soft":
         way = "mask"
     z, target = legal(name, kind, draw)

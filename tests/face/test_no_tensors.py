@@ -24,14 +24,13 @@ KEPT = torch.tensor([True, False, True])
 SAME = (
     {"prediction", "logits", "scores", "features", "y_pred", "pred", "input", "inputs"},
     {"target", "y_true", "targets", "label"},
-    {"weight", "sample_weight"},
 )
 Batch = dict[str, Tensor]
 Case = tuple[Callable[..., Any], Batch]
 
 
 def batch(name: str) -> Batch:
-    rows = {"weight": EACH, "mask": KEPT}
+    rows = {"sample_weight": EACH, "mask": KEPT}
     if classes(name):
         return {"prediction": SHARES.log() + 1, "target": INDEX, **rows}
     return {"prediction": EACH - 1, "target": torch.tensor([1.0, 0.0, 1.0]), **rows}
@@ -39,7 +38,7 @@ def batch(name: str) -> Batch:
 
 def others() -> Iterator[tuple[str, Case]]:
     """What has arguments of its own."""
-    rows = {"weight": EACH, "mask": KEPT}
+    rows = {"sample_weight": EACH, "mask": KEPT}
     logits = {"logits": SHARES.log() + 1}
     for name in ("kl_divergence", "js_divergence"):
         function = getattr(lossmith, name)
@@ -51,13 +50,13 @@ def others() -> Iterator[tuple[str, Case]]:
     yield "linear_loss", (lossmith.linear_loss, head | each | more)
     made = lossmith.LinearLoss(2, CLASSES)
     yield "LinearLoss", (made, {"features": head["features"], "sample_weight": EACH} | each)
-    weights = {"weight": EACH, "class_weight": SHARES[0]}
+    weights = {"sample_weight": EACH, "class_weight": SHARES[0]}
     yield "class_parallel_loss", (lossmith.class_parallel_loss, logits | each | weights)
     yield "mass_of", (lambda **g: lossmith.mass_of("cross_entropy", **g), each | weights)
     yield "cross_entropy", (lossmith.cross_entropy, logits | each | weights)
     yield "focal", (lossmith.focal, logits | each | {"alpha": SHARES[0]})
     center = lossmith.CenterLoss(CLASSES, 2)
-    yield "CenterLoss", (center, {"features": head["features"], "weight": EACH} | each)
+    yield "CenterLoss", (center, {"features": head["features"], "sample_weight": EACH} | each)
     yield "AdaptiveLoss", (lossmith.AdaptiveLoss(), batch("l2"))
     yield "Objective", (lossmith.Objective(fit=lossmith.L2()), {"prediction": EACH, "target": EACH})
 

@@ -107,7 +107,7 @@ def test_sklearn_multinomial_loss():
     raw, y, w = 2 * g.normal(size=(30, 4)), g.integers(0, 4, 30), g.uniform(0.1, 3, 30)
     theirs = sk.HalfMultinomialLoss(n_classes=4)
     found = lossmith.derivatives(
-        lossmith.cross_entropy, torch.tensor(raw), torch.tensor(y), weight=torch.tensor(w)
+        lossmith.cross_entropy, torch.tensor(raw), torch.tensor(y), sample_weight=torch.tensor(w)
     )
     given = {"y_true": y.astype(float), "raw_prediction": raw, "sample_weight": w}
     gradient, hessian = theirs.gradient_hessian(**given)
@@ -120,7 +120,7 @@ def test_hinge_metric():
     y, scores = labels_and_scores(7)
     sign, w = 2 * y - 1, np.random.default_rng(8).uniform(0, 2, len(y))
     scores[:3] = sign[:3]  # margins of exactly 1
-    ours = lossmith.hinge(torch.tensor(scores), torch.tensor(y), weight=torch.tensor(w))
+    ours = lossmith.hinge(torch.tensor(scores), torch.tensor(y), sample_weight=torch.tensor(w))
     np.testing.assert_allclose(ours, metrics.hinge_loss(sign, scores, sample_weight=w), **CLOSE)
 
 

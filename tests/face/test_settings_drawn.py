@@ -145,7 +145,7 @@ def test_anything_else_is_refused_in_words_that_name_it(which, value):
 @settings(deadline=None, derandomize=True, max_examples=120)
 @given(
     st.sampled_from(faces.LOSSES),
-    st.sampled_from(("target", "weight", "mask", "prediction")),
+    st.sampled_from(("target", "sample_weight", "mask", "prediction")),
     hostile,
 )
 def test_data_of_any_type(name, argument, value):

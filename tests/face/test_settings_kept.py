@@ -31,8 +31,8 @@ SHARED = (
 class Own(lossmith.Huber):
     """A person's own Module, at the top of a file, as pickle wants it."""
 
-    def forward(self, prediction, target, weight=None, mask=None):
-        return 10 * super().forward(prediction, target, weight, mask)
+    def forward(self, prediction, target, sample_weight=None, mask=None):
+        return 10 * super().forward(prediction, target, sample_weight, mask)
 
 
 def settings_for(name):

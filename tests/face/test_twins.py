@@ -97,9 +97,9 @@ def test_weights_of_elements_divide_by_their_sum():
     """torch divides Σ w·loss by N; Lossmith by Σ w."""
     z, t, w = draws(7, 20), (draws(8, 20) > 0).double(), draws(9, 20).abs()
     theirs = F.binary_cross_entropy_with_logits(z, t, weight=w)
-    ours = lossmith.binary_cross_entropy(z, t, weight=w)
+    ours = lossmith.binary_cross_entropy(z, t, sample_weight=w)
     torch.testing.assert_close(ours * w.sum() / 20, theirs)
-    total, mass = lossmith.binary_cross_entropy.total(z, t, weight=w)
+    total, mass = lossmith.binary_cross_entropy.total(z, t, sample_weight=w)
     torch.testing.assert_close(total, theirs * 20)
     torch.testing.assert_close(mass, w.sum())
 

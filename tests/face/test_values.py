@@ -100,7 +100,7 @@ def test_devices():
         "target": lambda: lossmith.focal(Z, Y.to("meta")),
         "class_weight": lambda: lossmith.focal(Z, Y, class_weight=torch.ones(3, **meta)),
         "alpha": lambda: lossmith.focal(Z, Y, alpha=torch.ones(3, **meta)),
-        "weight": lambda: lossmith.focal(Z, Y, weight=torch.ones(2, **meta)),
+        "sample_weight": lambda: lossmith.focal(Z, Y, sample_weight=torch.ones(2, **meta)),
         "mask": lambda: lossmith.focal(Z, Y, mask=torch.ones(2, **meta) > 0),
     }.items():
         with pytest.raises(DeviceError) as caught:

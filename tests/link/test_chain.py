@@ -80,10 +80,10 @@ def test_derivatives_are_those_of_the_loss(name, soft):
     target = q / q.sum(1, keepdim=True) if soft else torch.tensor([0, 1, 2, 3, 0, 1])
     weight = torch.tensor([1.0, 2.0, 0.0, 1.0, 0.5, 1.0], dtype=torch.float64)
     loss = getattr(lossmith, name)
-    found = lossmith.derivatives(loss, z, target, weight=weight)
+    found = lossmith.derivatives(loss, z, target, sample_weight=weight)
 
     def one(z, t, w):
-        return loss(z[None], t[None], weight=w[None], reduction="sum")
+        return loss(z[None], t[None], sample_weight=w[None], reduction="sum")
 
     torch.testing.assert_close(found.gradient, vmap(grad(one))(z, target, weight))
     matrices = vmap(hessian(one))(z, target, weight)

@@ -90,7 +90,7 @@ def test_the_order_of_effects_in_one_row():
     expected = 2.0 * WEIGHT[0] * (share * alpha * psi).sum()
     total, mass = lossmith.focal.total(
         LOGITS[:1], LABEL[:1], alpha=alpha, class_weight=WEIGHT, label_smoothing=0.1,
-        weight=torch.tensor([2.0]),
+        sample_weight=torch.tensor([2.0]),
     )  # fmt: skip
     torch.testing.assert_close(total, expected)
     torch.testing.assert_close(mass, 2.0 * WEIGHT[0])  # alpha is no part of it

@@ -57,9 +57,9 @@ class Case:
         else:
             target = (draw(n, CLASSES) * 4 - 2).to(dtype)
         if self.weight or self.drop == "weight":
-            data["weight"] = (draw(*shape) * 2).to(dtype)
+            data["sample_weight"] = (draw(*shape) * 2).to(dtype)
         if self.drop == "weight":
-            data["weight"][valid:] = 0
+            data["sample_weight"][valid:] = 0
         if self.drop == "mask":
             data["mask"] = torch.arange(n).view(-1, *(1 for _ in shape[1:])) < valid
         if self.drop == "ignore":
@@ -70,8 +70,6 @@ class Case:
     def total(self, criterion, prediction, target, data):
         if self.target == "logits":
             return criterion.total(prediction, target_logits=target, **data)
-        if "weight" in data and isinstance(criterion, lossmith.LinearLoss):
-            data = {("sample_weight" if k == "weight" else k): v for k, v in data.items()}
         return criterion.total(prediction, target, **data)
 
 

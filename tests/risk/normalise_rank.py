@@ -38,7 +38,7 @@ def collected(model):
 
 def mass(one, rows):
     _, target, data = rows
-    return lossmith.mass_of(one.criterion, target, data.get("weight"), data.get("mask"))
+    return lossmith.mass_of(one.criterion, target, data.get("sample_weight"), data.get("mask"))
 
 
 def known_masses(model, group, batches, ones):

@@ -55,13 +55,13 @@ def case(sizes, seed, loss="cross_entropy", lead=(9,), soft=False, dtype=torch.f
     if more.get("alpha"):
         options["alpha"] = torch.rand(classes, generator=draw, dtype=torch.float64) + 0.1
     if more.get("weight"):
-        options["weight"] = (
+        options["sample_weight"] = (
             2 * torch.rand(lead, generator=draw, dtype=torch.float64)
         ).round() * 0.7
     if more.get("mask"):
         options["mask"] = normal(*lead) > -0.5
     if more.get("mask") or more.get("weight"):  # whatever is in a dropped row
-        kept = options.get("mask", True) & (options.get("weight", torch.ones(lead)) != 0)
+        kept = options.get("mask", True) & (options.get("sample_weight", torch.ones(lead)) != 0)
         z = torch.where(kept.unsqueeze(1), z, torch.nan)
         target = torch.where(kept.unsqueeze(1), target, torch.nan) if soft else target
     for name in ("gamma", "q", "epsilon", "k"):
@@ -287,7 +287,7 @@ def wrongs(world, rank):
         "gradient": (z.detach() if last else z, target, {}),
         "option": (z, target, {"label_smoothing": 0.1 if last else 0.0}),
         "parameter": (z, target, {"loss": "focal", "gamma": -1.0 if last else 2.0}),
-        "weights": (z, target, {"weight": torch.tensor([1.0, 1, 1, 2 if last else 1])}),
+        "weights": (z, target, {"sample_weight": torch.tensor([1.0, 1, 1, 2 if last else 1])}),
         "class_weight": (z, target, {"class_weight": torch.ones(3)}),
         "class_weight shard": (
             z, target, {"class_weight": torch.ones(2 if last else 3), "per_class": "shard"}

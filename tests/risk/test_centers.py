@@ -58,7 +58,7 @@ def test_a_weight_counts_rows():
     features, target, _, _ = batch(6, 3)
     twice = torch.tensor([2.0, 1.0, 0.0, 1.0, 2.0, 1.0])
     one, other = made(), made()
-    weighted = one(features, target, weight=twice)
+    weighted = one(features, target, sample_weight=twice)
     rows = torch.repeat_interleave(torch.arange(6), twice.long())
     torch.testing.assert_close(weighted, other(features[rows], target[rows]))
     torch.testing.assert_close(one.centers, other.centers)
@@ -94,7 +94,7 @@ def test_it_is_half_the_squared_distance(update, reduction, shape):
     total, mass = (losses * counted).sum(), counted.sum()
     expected = {"mean": total / mass, "sum": total, "none": losses * counted}[reduction]
     torch.testing.assert_close(center(features, target, weight, mask), expected)
-    pair = center.total(features, target, weight=weight, mask=mask)
+    pair = center.total(features, target, sample_weight=weight, mask=mask)
     torch.testing.assert_close(pair, (total, mass))
 
 
@@ -205,7 +205,7 @@ def test_unseen_classes_stay_put_bitwise(update, classes):
 
 
 @pytest.mark.parametrize("update", ["paper", "gradient"])
-@pytest.mark.parametrize("how", ["ignore_index", "mask", "weight"])
+@pytest.mark.parametrize("how", ["ignore_index", "mask", "sample_weight"])
 def test_nan_in_a_dropped_row_reaches_nothing(update, how):
     features, target, _, _ = batch(6, 3)
     keep = torch.tensor([True, False, True, True, False, True])
@@ -223,7 +223,7 @@ def test_nan_in_a_dropped_row_reaches_nothing(update, how):
         options["mask"] = keep
         target[~keep] = 99  # nor does the label there matter
     else:
-        options["weight"] = keep.float()
+        options["sample_weight"] = keep.float()
     loss = center(features, target, **options)
     loss.backward()
     torch.testing.assert_close(features.grad[keep], clean.grad)
@@ -437,12 +437,13 @@ ERRORS = {
         r"target\[3\] = 4 .*num_classes = 4, .*0 to 3.*ignore_index \(-100\)",
     ),
     "below 0": (lambda: made()(X, Y - 2), lossmith.LabelError, r"target\[0\] = -2.*2 such"),
-    "weight shape": (
-        lambda: made()(X, Y, weight=torch.ones(3)), lossmith.ShapeError, r"weight.*\(3,\).*\(4,\)",
+    "sample_weight shape": (
+        lambda: made()(X, Y, sample_weight=torch.ones(3)), lossmith.ShapeError,
+        r"sample_weight.*\(3,\).*\(4,\)",
     ),
     "negative weight": (
-        lambda: made()(X, Y, weight=torch.tensor([1.0, 1, 1, -2])), lossmith.InputError,
-        "weight.*-2.*negative",
+        lambda: made()(X, Y, sample_weight=torch.tensor([1.0, 1, 1, -2])), lossmith.InputError,
+        "sample_weight.*-2.*negative",
     ),
     "mask dtype": (lambda: made()(X, Y, mask=Y), lossmith.DtypeError, "mask.*int64.*boolean"),
     "device": (

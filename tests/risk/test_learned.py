@@ -91,7 +91,7 @@ def test_gradients_of_elementwise_losses(name, parameter, shape):
     mask[1, 1] = False
 
     def run(x):
-        return loss(z, t, **{parameter: x}, weight=weight, mask=mask)
+        return loss(z, t, **{parameter: x}, sample_weight=weight, mask=mask)
 
     check_gradient(run, theta)
     # One loss for each element, with the numbers of its own column.

@@ -40,7 +40,7 @@ def test_the_mass_ahead_is_the_mass_of_the_total():
             for valid in (0, 1, 7):
                 rows = case.rows(0, valid, torch.float64)
                 ahead = lossmith.mass_of(
-                    one.criterion, rows[1], rows[2].get("weight"), rows[2].get("mask")
+                    one.criterion, rows[1], rows[2].get("sample_weight"), rows[2].get("mask")
                 )
                 torch.testing.assert_close(ahead, one(*rows)[1], rtol=1e-12, atol=0, msg=case.name)
 
@@ -241,7 +241,7 @@ def test_what_has_no_mass_is_said():
         lossmith.mass_of("focal", y, class_weight=torch.ones(3))
     with pytest.raises(ShapeError, match="distributions"):
         lossmith.mass_of(CE, torch.ones(3))
-    with pytest.raises(ShapeError, match="weight has shape"):
+    with pytest.raises(ShapeError, match="sample_weight has shape"):
         lossmith.mass_of(CE, y, torch.ones(2))
     with pytest.raises(InputError, match="target must be"):
         lossmith.mass_of(CE, 3)

@@ -148,7 +148,9 @@ def test_inputs_under_other_names():
     torch.testing.assert_close(again(first=z[0], y1=y[0], two=z[1], y2=y[1]), expected)
     # An optional input reaches every term that knows it, unless it is kept away.
     w = torch.tensor([1.0, 0, 0, 3], dtype=F64)
-    both = (ce() + ce().on(logits="two", weight=None))(logits=z[0], two=z[1], target=y[0], weight=w)
+    both = (ce() + ce().on(logits="two", sample_weight=None))(
+        logits=z[0], two=z[1], target=y[0], sample_weight=w
+    )
     own = (w * F.cross_entropy(z[0], y[0], reduction="none")).sum() / 4
     torch.testing.assert_close(both, own + F.cross_entropy(z[1], y[0]))
 
@@ -219,13 +221,14 @@ def test_masses_ahead_take_weights_masks_and_names_as_a_call_does():
     x, y = batch()["x"], batch()["target"]
     heavy = torch.arange(7.0, dtype=F64)
     q = torch.full((7, 5), 0.2, dtype=F64)
-    objective = lossmith.CrossEntropy().on(weight=None) + 2 * lossmith.LinearLoss(3, 5, dtype=F64)
+    head = lossmith.LinearLoss(3, 5, dtype=F64).on(sample_weight="twice")
+    objective = lossmith.CrossEntropy().on(sample_weight=None) + 2 * head
     objective = objective + lossmith.KLDivergence() + lossmith.L1Penalty()
     pair = lossmith.Objective(ce=lossmith.CrossEntropy(), l2=lossmith.L2().on(target="goal"))
     objective = objective + pair.named("two").on(target="label")
     given = {
         "target": y, "label": torch.where(y > 2, -100, y), "goal": heavy, "mask": y != 1,
-        "target_probs": q, "weight": heavy, "sample_weight": 2 * heavy,
+        "target_probs": q, "sample_weight": heavy, "twice": 2 * heavy,
     }  # fmt: skip
     z = torch.randn(7, 5, dtype=F64, generator=torch.Generator().manual_seed(3))
     whole = {"logits": z, "features": x[:, :3], "prediction": heavy, "parameters": [z]}

@@ -89,7 +89,9 @@ Z, Y = torch.randn(4, 5), torch.tensor([0, 1, 4, 2])
 META = torch.device("meta")
 ERRORS = {
     "target": lambda: lossmith.CrossEntropy()(Z, Y.to(META)),
-    "weight": lambda: lossmith.CrossEntropy()(Z, Y, weight=torch.ones(4, device=META)),
+    "sample_weight": lambda: lossmith.CrossEntropy()(
+        Z, Y, sample_weight=torch.ones(4, device=META)
+    ),
     "mask": lambda: lossmith.L2()(Z, Z, mask=torch.ones(4, 5, device=META) > 0),
     "class_weight": lambda: lossmith.CrossEntropy(class_weight=W)(Z.to(META), Y.to(META)),
     "alpha": lambda: lossmith.Focal(alpha=ALPHA)(Z.to(META), Y.to(META)),

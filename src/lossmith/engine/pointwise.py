@@ -8,7 +8,6 @@ derivatives, which have backwards of their own: reverse, forward, double and hig
 from __future__ import annotations
 
 import inspect
-import linecache
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
-from lossmith.engine.torch_math import NAMESPACE
+from lossmith.engine.torch_math import TORCH
 from lossmith.errors import FormulaError, UnsupportedError
 
 Expr = Any
@@ -70,18 +69,13 @@ def partials(key: str, order: int) -> Any:
 @cache
 def run_text(key: str) -> Any:
     """The program of a registered expression over torch tensors."""
-    from lossmith.formula.program import is_arithmetic, write
+    from lossmith.formula.lowering import make
 
-    expression, arguments = _EXPRESSIONS[key]
-    source = write((expression,), arguments)
-    filename = f"<lossmith {key}>"
-    # Registered like a doctest's source, so that tracebacks and tracers can show the program.
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    scope = dict(NAMESPACE)
-    exec(compile(source, filename, "exec"), scope)  # our own text, written from the expression
-    run = scope["program"]
+    expression, (variable, *parameters) = _EXPRESSIONS[key]
+    program = make((expression,), (variable,), tuple(parameters))
+    run = TORCH.function(program, key)
     derived = key.endswith("'")
-    return _to_the_limit(run) if derived and not is_arithmetic(source) else run
+    return _to_the_limit(run) if derived and not program.arithmetic else run
 
 
 def _beyond(dtype: torch.dtype) -> float:

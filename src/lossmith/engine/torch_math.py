@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.formula.dialect import Dialect
+
 
 def where(condition: Any, yes: Any, no: Any) -> Any:
     if not isinstance(condition, Tensor):
@@ -255,6 +257,7 @@ def bernoulli(u: Tensor) -> Tensor:
     return torch.where(u == 0, torch.ones_like(u), safe / torch.expm1(safe))
 
 
-NAMESPACE: dict[str, Any] = {
-    name: value for name, value in globals().items() if callable(value) and not name.startswith("_")
-} | {"K": float}
+TORCH = Dialect(
+    "torch",
+    {n: f for n, f in globals().items() if callable(f) and not n.startswith("_")} | {"K": float},
+)

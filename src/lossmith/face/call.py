@@ -49,7 +49,7 @@ def elementwise(
     prediction: Any,
     target: Any,
     parameters: tuple[Any, ...],
-    weight: Any,
+    sample_weight: Any,
     mask: Any,
     labels: str = "binary",
     alpha: Any = None,
@@ -67,8 +67,8 @@ def elementwise(
         if type(labels) is not str or labels not in settings.LABELS:
             labels = settings.labels(name, labels)
         checks.no_gradient(name, target)
-    if weight is not None:
-        checks.per_loss(name, "weight", weight, prediction.shape, prediction)
+    if sample_weight is not None:
+        checks.per_loss(name, "sample_weight", sample_weight, prediction.shape, prediction)
     if mask is not None:
         checks.per_loss(name, "mask", mask, prediction.shape, prediction)
     if parameters:
@@ -78,7 +78,9 @@ def elementwise(
             checks.parameter(name, settings.POSITIVE_SHARE, alpha, prediction, classes=False)
         else:
             alpha = settings.positive_share(name, alpha)
-    return Call(loss, prediction, target, parameters, weight, mask, labels == "signed", alpha)
+    return Call(
+        loss, prediction, target, parameters, sample_weight, mask, labels == "signed", alpha
+    )
 
 
 def classes(
@@ -89,7 +91,7 @@ def classes(
     class_weight: Any,
     label_smoothing: Any,
     ignore_index: Any,
-    weight: Any,
+    sample_weight: Any,
     mask: Any,
     alpha: Any = None,
 ) -> Call:
@@ -100,8 +102,8 @@ def classes(
     checks.no_gradient(name, target)
     if loss.kind == "crammer_singer" and logits.shape[1] < 2:
         raise ShapeError(f"{name}: one class has no rival; logits need at least 2 classes.")
-    if weight is not None:
-        checks.per_loss(name, "weight", weight, rows, logits)
+    if sample_weight is not None:
+        checks.per_loss(name, "sample_weight", sample_weight, rows, logits)
     if mask is not None:
         checks.per_loss(name, "mask", mask, rows, logits)
     if class_weight is not None:
@@ -123,6 +125,6 @@ def classes(
         parameters = _parameters(loss, parameters, logits)
     values.expect_logits(name, f"{loss.kind} {loss.key}", logits)
     return Call(
-        loss, logits, target, parameters, weight, mask, False, alpha, class_weight,
+        loss, logits, target, parameters, sample_weight, mask, False, alpha, class_weight,
         label_smoothing, ignore_index,
     )  # fmt: skip

@@ -130,13 +130,13 @@ def no_gradient(name: str, target: Tensor) -> None:
 
 
 def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor) -> None:
-    """`weight` or `mask`: one number for each loss, or a size of 1 where it repeats."""
+    """`sample_weight` or `mask`: one number for each loss, or a size of 1 where it repeats."""
     if not isinstance(value, Tensor):
         settings.no_tensor(name, argument, value)
     if argument == "mask" and value.dtype != torch.bool:
         raise DtypeError(
             f"{name}: mask has dtype {value.dtype}; True keeps an element, so it must be boolean. "
-            "Use mask.bool(), or weight= for weights."
+            "Use mask.bool(), or sample_weight= for weights."
         )
     if argument != "mask" and value.dtype not in _WEIGHTS:
         hint = " For booleans there is mask=." if value.dtype == torch.bool else ""

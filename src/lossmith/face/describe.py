@@ -34,7 +34,9 @@ def docstring(loss: Linked, *, module: bool) -> str:
     for a in [*signature.parameters(loss), *data, *signature.options(loss)]:
         lines.append(f"    {a.name} (default {a.default}): {a.meaning}.")
     if module:
-        lines.append("    forward(…, target, weight=None, mask=None) takes the data of a batch.")
+        lines.append(
+            "    forward(…, target, sample_weight=None, mask=None) takes the data of a batch."
+        )
     lines += [
         "",
         "Errors:",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, Protocol, cast
+from typing import Any, Literal, Never, ParamSpec, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from lossmith.engine import divergence
 from lossmith.engine.divergence import Pair
 from lossmith.errors import DtypeError, InputError, ShapeError
-from lossmith.face import checks, settings, values
+from lossmith.face import checks, names, settings, values
 from lossmith.face.modules import Loss
 from lossmith.formula.ledger import DIVERGENCES
 from lossmith.formula.record import Formula
@@ -50,7 +50,7 @@ def _pair(
     logits: Any,
     target_probs: Any,
     target_logits: Any,
-    weight: Any,
+    sample_weight: Any,
     mask: Any,
     direction: str = "forward",
 ) -> Pair:
@@ -86,11 +86,13 @@ def _pair(
             "target_probs.detach(), or target_logits= to learn both sides."
         )
     rows = (*shape[:1], *shape[2:])
-    for option, value in (("weight", weight), ("mask", mask)):
+    for option, value in (("sample_weight", sample_weight), ("mask", mask)):
         if value is not None:
             checks.per_loss(name, option, value, rows, logits)
     values.expect_logits(name, loss.key, logits)
-    return Pair(loss, logits, target_probs, target_logits, direction == "reverse", weight, mask)
+    return Pair(
+        loss, logits, target_probs, target_logits, direction == "reverse", sample_weight, mask
+    )
 
 
 def _direction(name: str, value: Any) -> Any:
@@ -115,31 +117,37 @@ def _check_tensor(name: str, argument: str, value: Any) -> None:
         )
 
 
+@names.listed
 def _kl_total(
     logits: Tensor,
     target_probs: Tensor | None = None,
     *,
     target_logits: Tensor | None = None,
     direction: Direction = "forward",
-    weight: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
+    **unknown: Never,
 ) -> tuple[Tensor, Tensor]:
     """(total, mass) of kl_divergence: Σ weight·loss and Σ weight. Pairs add."""
+    if unknown:
+        names.refuse("kl_divergence.total", unknown, _kl_total)
     return divergence.total(
-        _pair(_KL, logits, target_probs, target_logits, weight, mask, direction)
+        _pair(_KL, logits, target_probs, target_logits, sample_weight, mask, direction)
     )
 
 
 @_face(_KL, _kl_total)
+@names.listed
 def kl_divergence(
     logits: Tensor,
     target_probs: Tensor | None = None,
     *,
     target_logits: Tensor | None = None,
     direction: Direction = "forward",
-    weight: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
     reduction: Reduction = "mean",
+    **unknown: Never,
 ) -> Tensor:
     """Kullback-Leibler divergence between softmax(logits), q, and a target distribution p.
 
@@ -162,7 +170,7 @@ def kl_divergence(
             -inf is p = 0. They are differentiated too if they require it.
         direction (default "forward"): "forward" averages over the target, "reverse" over the
             prediction.
-        weight (default None): one weight per row; 2 counts twice, 0 drops. The mass is their sum.
+        sample_weight (default None): one weight per row; 2 counts twice, 0 drops. Mass: their sum.
         mask (default None): True keeps; dropped before the formula, so NaN there goes nowhere.
         reduction (default "mean"): "mean" = total / mass over rows (torch's kl_div divides by
             rows × classes, and by rows of dimension 0 for "batchmean"), "sum" = total, "none".
@@ -173,32 +181,40 @@ def kl_divergence(
 
     Source: Kullback & Leibler 1951, doi:10.1214/aoms/1177729694.
     """
+    if unknown:
+        names.refuse("kl_divergence", unknown, kl_divergence)
     checks.reduction("kl_divergence", reduction)
-    pair = _pair(_KL, logits, target_probs, target_logits, weight, mask, direction)
+    pair = _pair(_KL, logits, target_probs, target_logits, sample_weight, mask, direction)
     return divergence.reduce(pair, reduction)
 
 
+@names.listed
 def _js_total(
     logits: Tensor,
     target_probs: Tensor | None = None,
     *,
     target_logits: Tensor | None = None,
-    weight: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
+    **unknown: Never,
 ) -> tuple[Tensor, Tensor]:
     """(total, mass) of js_divergence: Σ weight·loss and Σ weight. Pairs add."""
-    return divergence.total(_pair(_JS, logits, target_probs, target_logits, weight, mask))
+    if unknown:
+        names.refuse("js_divergence.total", unknown, _js_total)
+    return divergence.total(_pair(_JS, logits, target_probs, target_logits, sample_weight, mask))
 
 
 @_face(_JS, _js_total)
+@names.listed
 def js_divergence(
     logits: Tensor,
     target_probs: Tensor | None = None,
     *,
     target_logits: Tensor | None = None,
-    weight: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
     reduction: Reduction = "mean",
+    **unknown: Never,
 ) -> Tensor:
     """Jensen-Shannon divergence between softmax(logits), q, and a target distribution p.
 
@@ -217,7 +233,7 @@ def js_divergence(
         target_probs (default None): p, at least 0 and of sum 1 over dimension 1; zeros are exact.
         target_logits (default None): instead of target_probs, scores with p = softmax of them;
             -inf is p = 0. They are differentiated too if they require it.
-        weight (default None): one weight per row; 2 counts twice, 0 drops. The mass is their sum.
+        sample_weight (default None): one weight per row; 2 counts twice, 0 drops. Mass: their sum.
         mask (default None): True keeps; dropped before the formula, so NaN there goes nowhere.
         reduction (default "mean"): "mean" = total / mass over rows, "sum" = total, "none".
 
@@ -227,36 +243,46 @@ def js_divergence(
 
     Source: Lin 1991, doi:10.1109/18.61115, with equal weights.
     """
+    if unknown:
+        names.refuse("js_divergence", unknown, js_divergence)
     checks.reduction("js_divergence", reduction)
-    pair = _pair(_JS, logits, target_probs, target_logits, weight, mask)
+    pair = _pair(_JS, logits, target_probs, target_logits, sample_weight, mask)
     return divergence.reduce(pair, reduction)
 
 
 class _Divergence(Loss):
-    def forward(
+    @names.listed
+    def forward(  # type: ignore[override]  # one of two targets
         self,
         logits: Tensor,
         target_probs: Tensor | None = None,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
         *,
         target_logits: Tensor | None = None,
+        **unknown: Never,
     ) -> Tensor:
         """The reduced divergence of a batch."""
-        data = {"target_logits": target_logits, "weight": weight, "mask": mask}
+        if unknown:
+            names.refuse(type(self).__name__, unknown, self.forward, self.settings)
+        data = {"target_logits": target_logits, "sample_weight": sample_weight, "mask": mask}
         return self.function(logits, target_probs, **data, **self.given())
 
-    def total(
+    @names.listed
+    def total(  # type: ignore[override]
         self,
         logits: Tensor,
         target_probs: Tensor | None = None,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
         *,
         target_logits: Tensor | None = None,
+        **unknown: Never,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
-        data = {"target_logits": target_logits, "weight": weight, "mask": mask}
+        if unknown:
+            names.refuse(type(self).__name__, unknown, self.total, self.settings)
+        data = {"target_logits": target_logits, "sample_weight": sample_weight, "mask": mask}
         given = {k: v for k, v in self.given().items() if k != "reduction"}
         return self.function.total(logits, target_probs, **data, **given)
 
@@ -268,8 +294,8 @@ class KLDivergence(_Divergence):
         forward: KL(p‖q) = Σ_k p_k (log p_k - log q_k); reverse: KL(q‖p). See kl_divergence.
 
     Shapes:
-        forward(logits, target_probs=None, weight=None, mask=None, *, target_logits=None): logits
-        and target (N, C) or (N, C, d1, …), classes on dimension 1; exactly one target.
+        forward(logits, target_probs=None, sample_weight=None, mask=None, *, target_logits=None):
+        logits and target (N, C) or (N, C, d1, …), classes on dimension 1; exactly one target.
 
     Parameters:
         direction (default "forward"): "forward" averages over the target, "reverse" over the
@@ -291,8 +317,8 @@ class JSDivergence(_Divergence):
         JS = ½ KL(p‖m) + ½ KL(q‖m), m = (p + q) / 2. See js_divergence.
 
     Shapes:
-        forward(logits, target_probs=None, weight=None, mask=None, *, target_logits=None): logits
-        and target (N, C) or (N, C, d1, …), classes on dimension 1; exactly one target.
+        forward(logits, target_probs=None, sample_weight=None, mask=None, *, target_logits=None):
+        logits and target (N, C) or (N, C, d1, …), classes on dimension 1; exactly one target.
 
     Parameters:
         reduction (default "mean"): "mean" = total / mass over rows, "sum" = total, "none".

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lossmith.engine import run
-from lossmith.face import call, checks, describe, modules, signature
+from lossmith.face import call, checks, describe, modules, names, signature
 from lossmith.link.links import Linked
 
 
@@ -19,36 +19,49 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
     if not loss.formula.builtin:
         signature.free(loss, modules.attributes())
     own = [a.name for a in signature.parameters(loss)]
-    names = {a.name for a in signature.options(loss)}
+    taken = {a.name for a in signature.options(loss)}
     given = f"({', '.join(own)},)" if own else "()"
     word, hide = signature.shape_words(loss)[0], signature.hidden(loss)
     if loss.classes:
-        smoothing = "label_smoothing" if "label_smoothing" in names else "0.0"
+        smoothing = "label_smoothing" if "label_smoothing" in taken else "0.0"
         checked = (
             f"{hide}classes({hide}loss, {word}, target, {given}, class_weight, {smoothing}, "
-            f"ignore_index, weight, mask{', alpha' if 'alpha' in names else ''})"
+            f"ignore_index, sample_weight, mask{', alpha' if 'alpha' in taken else ''})"
         )
     elif loss.kind == "margin":
-        alpha = "alpha" if "alpha" in names else "None"
+        alpha = "alpha" if "alpha" in taken else "None"
         checked = (
-            f"{hide}elementwise({hide}loss, {word}, target, {given}, weight, mask, labels, {alpha})"
+            f"{hide}elementwise({hide}loss, {word}, target, {given}, sample_weight, mask, "
+            f"labels, {alpha})"
         )
     else:
-        checked = f"{hide}elementwise({hide}loss, {word}, target, {given}, weight, mask)"
+        checked = f"{hide}elementwise({hide}loss, {word}, target, {given}, sample_weight, mask)"
     arguments = source(loss)
     total_arguments = source(loss, reduction=False)
-    outer = ("loss", "classes", "elementwise", "reduce", "pair", "reduction", "REDUCTIONS")
+    outer = (
+        *("loss", "classes", "elementwise", "reduce", "pair"),
+        *("reduction", "REDUCTIONS", "refuse"),
+    )
+
+    def start(made: str, arguments: str) -> str:
+        name = f"{loss.name}.{made}" if made == "total" else loss.name
+        return (
+            f"  def {hide}{made}({arguments}, **{hide}unknown):\n"
+            f"    if {hide}unknown:\n"
+            f"      {hide}refuse({name!r}, {hide}unknown, {hide}{made})\n"
+        )
+
     # Everything used is a closure variable: tracers look up globals in the module by its name.
     # The functions get their names afterwards, for a loss may be called total, or check.
     text = (
         f"def make({', '.join(hide + name for name in outer)}):\n"
-        f"  def {hide}function({arguments}):\n"
+        f"{start('function', arguments)}"
         f"    if type(reduction) is not str or reduction not in {hide}REDUCTIONS:\n"
         f"      reduction = {hide}reduction({loss.name!r}, reduction)\n"
         f"    return {hide}reduce({checked}, reduction)\n"
-        f"  def {hide}total({total_arguments}):\n"
+        f"{start('total', total_arguments)}"
         f"    return {hide}pair({checked})\n"
-        f"  def {hide}check({total_arguments}):\n"
+        f"{start('check', total_arguments)}"
         f"    return {checked}\n"
         f"  return {hide}function, {hide}total, {hide}check\n"
     )
@@ -56,11 +69,12 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
     function, total, check = scope["make"](
         loss, call.classes, call.elementwise, run.reduce, run.pair, checks.reduction,
-        checks.REDUCTIONS,
+        checks.REDUCTIONS, names.refuse,
     )  # fmt: skip
     for made, name in ((function, loss.name), (total, "total"), (check, "check")):
         made.__code__ = made.__code__.replace(co_name=name, co_qualname=name)
         made.__name__ = made.__qualname__ = name
+        names.listed(made)
     function.__doc__ = describe.docstring(loss, module=False)
     total.__qualname__ = f"{loss.name}.total"
     total.__doc__ = f"(total, mass) of {loss.name}: Σ weight·loss and Σ weight. Pairs add."

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lossmith.errors import InputError
-from lossmith.face import settings
+from lossmith.errors import ArgumentError, InputError
+from lossmith.face import names, settings
 from lossmith.link.links import Linked
 
 DEFAULTS: dict[str, Any] = {
@@ -37,6 +37,9 @@ def parameters(
     A name that is no parameter is an error that lists those there are.
     """
     formula, here = loss.formula, dict(given)
+    for word in here.keys() - formula.defaults.keys() - {"alpha"}:
+        if said := names.meant(word, (*DEFAULTS, "sample_weight")):
+            raise ArgumentError(f"{owner}: there is no argument {word!r}. Use {said}.")
     alpha = brought.get("alpha")
     if formula.balanced and loss.kind == "softmax" and "alpha" in here:
         alpha = _one(owner, "alpha", here.pop("alpha"), alpha, None)

@@ -103,7 +103,7 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
     Parameters:
         loss: a name, function or Module of Lossmith.
         prediction, target: as the loss takes them.
-        settings: parameters and options of the loss, weight and mask; no reduction.
+        settings: parameters and options of the loss, sample_weight and mask; no reduction.
 
     Errors:
         InputError as the loss itself raises.
@@ -157,7 +157,7 @@ def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -
     Parameters:
         loss: a name, function or Module of Lossmith.
         prediction, target: as the loss takes them.
-        settings: parameters and options of the loss, weight and mask; no reduction.
+        settings: parameters and options of the loss, sample_weight and mask; no reduction.
     """
     reason = choose.why_not_cpu(_call(loss, prediction, target, settings))
     return "cpu: one fused kernel" if reason is None else f"reference: {reason}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lossmith.engine import linear
 from lossmith.errors import LabelError
-from lossmith.face import heads, inner, settings
+from lossmith.face import heads, inner, names, settings
 from lossmith.face.modules import hold
 from lossmith.face.summand import Summand
 
@@ -58,8 +58,7 @@ def linear_loss(
         loss (default "cross_entropy"): a probability loss by name, function or Module, a person's
             own included; or a Module CrammerSinger(…) or OneVsRest(…), which have no smoothing. A
             Module brings its settings along; giving one of them another value here is an error.
-        sample_weight (default None): one weight per row; 2 counts twice, 0 drops. In other losses
-            this is `weight`.
+        sample_weight (default None): one weight per row; 2 counts twice, 0 drops.
         mask (default None): one boolean per row, True keeps. Dropped rows enter no product.
         class_weight (default None): one weight per class; a row weighs as its true class.
         label_smoothing (default 0.0): share of the label spread evenly over the classes, in [0, 1).
@@ -205,27 +204,35 @@ class LinearLoss(Summand, nn.Module):
         names = ("class_weight", "label_smoothing", "ignore_index", "block", *self.parameter_names)
         return {name: getattr(self, name) for name in names}
 
+    @names.listed
     def forward(
         self,
         features: Tensor,
         target: Tensor,
         sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> Tensor:
         """The reduced loss of a batch."""
+        if unknown:
+            names.refuse("LinearLoss", unknown, self.forward)
         return linear_loss(
             features, self.weight, target, self.bias, self.loss, sample_weight=sample_weight,
             mask=mask, reduction=self.reduction, **self._options(),
         )  # fmt: skip
 
+    @names.listed
     def total(
         self,
         features: Tensor,
         target: Tensor,
         sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
+        if unknown:
+            names.refuse("LinearLoss", unknown, self.total)
         return _total(
             features, self.weight, target, self.bias, self.loss, sample_weight=sample_weight,
             mask=mask, **self._options(),

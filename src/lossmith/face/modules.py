@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copyreg
 from functools import cache
-from typing import Any
+from typing import Any, Never
 
 from torch import Tensor, nn
 
 from lossmith.errors import InputError
-from lossmith.face import describe, signature
+from lossmith.face import describe, names, signature
 from lossmith.face.settings import check
 from lossmith.face.summand import Summand
 from lossmith.link.links import Linked
@@ -25,8 +25,8 @@ class Loss(Summand, nn.Module):
         loss = total / mass, total = Σ weight·ψ(u), mass = Σ weight; each loss states its ψ and u.
 
     Shapes:
-        forward(prediction, target, weight=None, mask=None): those of the loss; the result is a
-        scalar, or with reduction="none" one loss for each element (row).
+        forward(prediction, target, sample_weight=None, mask=None): those of the loss; the result is
+        a scalar, or with reduction="none" one loss for each element (row).
 
     Parameters:
         settings: parameters and options of the loss, as its own constructor takes them.
@@ -53,26 +53,38 @@ class Loss(Summand, nn.Module):
         """The settings, by name."""
         return {name: getattr(self, name) for name in self.settings}
 
+    @names.listed
     def forward(
         self,
         prediction: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> Tensor:
         """The reduced loss of a batch."""
-        return self.function(prediction, target, weight=weight, mask=mask, **self.given())
+        if unknown:
+            names.refuse(type(self).__name__, unknown, self.forward, self.settings)
+        return self.function(
+            prediction, target, sample_weight=sample_weight, mask=mask, **self.given()
+        )
 
+    @names.listed
     def total(
         self,
         prediction: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
+        if unknown:
+            names.refuse(type(self).__name__, unknown, self.total, self.settings)
         given = {k: v for k, v in self.given().items() if k != "reduction"}
-        return self.function.total(prediction, target, weight=weight, mask=mask, **given)
+        return self.function.total(
+            prediction, target, sample_weight=sample_weight, mask=mask, **given
+        )
 
     def extra_repr(self) -> str:
         """Settings, as the constructor takes them."""
@@ -135,23 +147,28 @@ def make(function: Any, module: str) -> type[Loss]:
     """The Module class of a function made by `functions.make`; also `function.Module`."""
     loss: Linked = function.loss
     own, options = signature.parameters(loss), signature.options(loss)
-    names = tuple(a.name for a in [*own, *options])
+    settings = tuple(a.name for a in [*own, *options])
     given = [f"{a.name}={a.default}" for a in own]
     arguments = ", ".join(["self", *given, "*", *(f"{a.name}={a.default}" for a in options)])
-    passed = ", ".join(f"{n}={n}" for n in names)
-    base = signature.hidden(loss) + "Loss"  # a parameter may be called Loss
-    scope: dict[str, Any] = {base: Loss, "__name__": module}
-    text = f"def __init__({arguments}):\n    {base}.__init__(self, {passed})\n"
+    passed = ", ".join(f"{n}={n}" for n in settings)
+    hide, title = signature.hidden(loss), class_name(loss.name)  # a parameter may be called Loss
+    scope: dict[str, Any] = {f"{hide}Loss": Loss, f"{hide}refuse": names.refuse, "__name__": module}
+    text = (
+        f"def __init__({arguments}, **{hide}unknown):\n"
+        f"    if {hide}unknown:\n"
+        f"        {hide}refuse({title!r}, {hide}unknown, self.__init__, called=self.forward)\n"
+        f"    {hide}Loss.__init__(self, {passed})\n"
+    )
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
     made = type(
-        class_name(loss.name),
+        title,
         (Loss,),
         {
-            "__init__": scope["__init__"],
+            "__init__": names.listed(scope["__init__"]),
             "__doc__": describe.docstring(loss, module=True),
             "__module__": module,
             "function": staticmethod(function),
-            "settings": names,
+            "settings": settings,
         },
     )
     function.Module = made

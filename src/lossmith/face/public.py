@@ -1,5 +1,6 @@
 """The public names, all on one page; `lossmith` itself hands them out on first use."""
 
+from lossmith.errors import ArgumentError as ArgumentError
 from lossmith.errors import CacheWarning as CacheWarning
 from lossmith.errors import DeviceError as DeviceError
 from lossmith.errors import DtypeError as DtypeError
@@ -69,8 +70,8 @@ _PLACES = {
 FURTHER_ON = {name: f"lossmith.{place}" for place, names in _PLACES.items() for name in names}
 
 __all__ = [
-    *("CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError", "LabelError"),
-    *("LossmithError", "ParameterError", "ShapeError", "UnsupportedError"),
+    *("ArgumentError", "CacheWarning", "DeviceError", "DtypeError", "FormulaError", "InputError"),
+    *("LabelError", "LossmithError", "ParameterError", "ShapeError", "UnsupportedError"),
     *("Fraction", "Interval", "NonNegative", "Positive", "Real", "Scale"),
     *("residual", "margin", "probability", "primitives", "presets"),
     *("Derivatives", "curve", "derivatives", "engine_for", "formula_of"),

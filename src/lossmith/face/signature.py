@@ -97,7 +97,7 @@ def data(loss: Linked) -> list[Argument]:
     """What comes with every batch besides prediction and target."""
     return [
         Argument(
-            "weight", "Tensor | None", "None",
+            "sample_weight", "Tensor | None", "None",
             "one weight per loss; 2 counts twice, 0 drops. The mass is the sum of the weights",
         ),
         Argument("mask", "Tensor | None", "None", "True keeps; dropped before the formula"),
@@ -125,6 +125,7 @@ def free(loss: Linked, taken: frozenset[str]) -> None:
     call = {shape_words(loss)[0], "target", "self"}
     call |= {a.name for a in [*options(loss), *data(loss)]}
     further = {*PASSED_ON["residual"], *PASSED_ON[loss.formula.family]}
+    further.add("weight")  # refused in every call, for it means weights of classes in torch
     for name in (p.name for p in loss.formula.parameters):
         if name in call or name in taken or name in further:
             by = "an attribute of every Module"

@@ -36,7 +36,7 @@ def write() -> str:
         own = [f"{a.name}: {a.type} = {a.default}" for a in signature.parameters(loss)]
         options = [f"{a.name}: {a.type} = {a.default}" for a in signature.options(loss)]
         made = ", ".join(["self", *own, "*", *options])
-        batch = f"self, {word}: Tensor, target: Tensor, weight: Tensor | None = None"
+        batch = f"self, {word}: Tensor, target: Tensor, sample_weight: Tensor | None = None"
         title = class_name(name)
         lines += [
             "",

@@ -64,7 +64,7 @@ class Summand:
 
         `CrossEntropy().on(logits="coarse_logits", target="coarse")` takes `coarse_logits=` and
         `coarse=` in the call of an objective. None leaves an optional input out: with
-        `.on(weight=None)` a weight that is meant for other terms does not reach this one.
+        `.on(sample_weight=None)` a weight that is meant for other terms does not reach this one.
         """
         return _objective(self).on(**names)
 

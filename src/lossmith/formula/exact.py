@@ -1,15 +1,24 @@
-"""The same expression evaluated at many digits by mpmath: the oracle of every accuracy check."""
+"""The same expression evaluated at many digits by mpmath: the oracle of every accuracy check.
+
+The oracle reads the expression itself and shares nothing with the programs of the engines. MPMATH
+is the dialect that runs such a program at as many digits, so that what a program computes can be
+told from how its engine rounds.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import mpmath as mp
 import sympy as sp
+
+from lossmith.formula.dialect import FORMS, Dialect
+from lossmith.formula.program import Number
 
 Expr = Any
 SAFE = 25  # digits that a sum must keep
@@ -83,6 +92,49 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "sign": mp.sign,
     "Abs": abs,
 }
+
+
+def _divide(x: Any, y: Any) -> Any:
+    """As floats do it: infinite or NaN where y is 0."""
+    return x / y if y else x * mp.inf if x else mp.nan
+
+
+def _power(x: Any, a: Any) -> Any:
+    if not x and a < 0:
+        return mp.inf
+    return x**a if x >= 0 or a == mp.floor(a) else mp.nan
+
+
+def _constant(number: Number) -> str:
+    """Every digit of what the constant stands for: 1/3, and not the float next to it."""
+    if not number.exact:
+        return f"K({number.value!r})"
+    return re.sub(r"(?<![\w.])\d[\d.]*(e[-+]?\d+)?", lambda found: f"K('{found[0]}')", number.exact)
+
+
+MPMATH = Dialect(
+    "mpmath",
+    DEFINITIONS
+    | {name: getattr(mp, name) for name in ("exp", "pi", "euler", "catalan")}
+    | {
+        "K": mp.mpf,
+        "absolute": abs,
+        "divide": _divide,
+        "power": _power,
+        "ipow": lambda x, n: x**n,
+        "square": lambda x: x * x,
+        "log": lambda x: mp.log(x) if x >= 0 else mp.nan,
+        "sqrt": lambda x: mp.sqrt(x) if x >= 0 else mp.nan,
+        "where": lambda condition, yes, no: yes if condition else no,
+        "keep_nan": lambda u, x: u if mp.isnan(u) else x,
+        "E": mp.e,
+        "EulerGamma": mp.euler,
+        "Catalan": mp.catalan,
+        "GoldenRatio": mp.phi,
+    },
+    FORMS | {"/": lambda say, above, below: f"divide({say(above)}, {say(below)})"},
+    _constant,
+)
 
 
 @lru_cache(maxsize=1024)

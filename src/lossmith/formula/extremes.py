@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from lossmith.formula.calculus import polish
 from lossmith.formula.exact import certain
+from lossmith.formula.lowering import make
+from lossmith.formula.numpy_math import function
 from lossmith.formula.pieces import DIGITS, Piece, real
 
 Real = Any
@@ -26,29 +28,6 @@ CANDIDATES = 4
 FEWER = 400  # points of a grid where each takes many digits
 ENOUGH = 400  # digits inside a piece, at most
 _GOLDEN = (5**0.5 - 1) / 2
-
-# The primitives in float64: good to a few digits of the last, which is all a grid asks for.
-_NUMPY: dict[str, Callable[..., Any]] = {
-    "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
-    "softplus": lambda x: np.logaddexp(0, x),
-    "log_cosh": lambda x: abs(x) + np.log1p(np.expm1(-2 * abs(x)) / 2),
-    "hypot1m1": lambda x: x * (x / (1 + np.hypot(1, x))),
-    "unit": lambda x: x / np.hypot(1, x),
-    "rhypot": lambda x: 1 / np.hypot(1, x),
-    "log1p_square": lambda x: np.log1p(x * x),
-    "half_boxcox1p": lambda x, a: (
-        np.expm1(a * np.log1p(x * x)) / (2 * a) if a else np.log1p(x * x) / 2
-    ),
-    "logistic_density": lambda x: np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2,
-    "gauss_rise": lambda x: -np.expm1(-x * x),
-    "gauss_moment": lambda x, n: x**n * np.exp(-x * x),
-    "complement": lambda u: -np.expm1(u),
-    "exp_excess": lambda x: np.where(
-        np.abs(x) < 1e-4, x * x * (0.5 + x / 6), np.expm1(x) - np.where(np.isfinite(x), x, 0)
-    ),
-    "exp_rise": lambda x, a: np.expm1(a * x) / a if a else x,
-    "bernoulli": lambda u: np.where(u == 0, 1.0, u / np.expm1(u)),
-}
 
 
 class Peak(NamedTuple):
@@ -158,16 +137,8 @@ def _climb(f: Callable[[Real], Real], low: Real, high: Real) -> Peak:
 @lru_cache(maxsize=8192)
 def fast(piece: Piece, order: int) -> Callable[[Array], Array]:
     """A derivative on the piece over float64 arrays; overflow is inf or NaN, without a warning."""
-    expression = polish(piece.derivative(order))
-    symbols = sorted(expression.free_symbols, key=str)
-    run = sp.lambdify(symbols, expression, modules=[_NUMPY, "numpy"])
-
-    def call(u: Array) -> Array:
-        with np.errstate(all="ignore"):
-            result = run(u) if symbols else run()
-        return np.array(np.broadcast_to(np.asarray(result, dtype=np.float64), u.shape))
-
-    return call
+    run = function(make((piece.derivative(order),), ("u",)))
+    return lambda u: run(u)[0]
 
 
 @lru_cache(maxsize=8192)

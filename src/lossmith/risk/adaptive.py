@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Never
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import ParameterError, ShapeError
-from lossmith.face import checks, settings
+from lossmith.face import checks, names, settings
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.summand import Summand
 from lossmith.formula.domain import as_number
@@ -35,7 +35,8 @@ class AdaptiveLoss(Summand, nn.Module):
 
     Shapes:
         prediction: any shape; with columns=D its last dimension has size D.
-        target: the prediction's shape. weight, mask: the same, or a size of 1 where they repeat.
+        target: the prediction's shape. sample_weight, mask: the same, or a size of 1 where
+            they repeat.
         Result: a scalar, or with reduction="none" one loss for each element.
         alpha, scale: (), or with columns=D one for each column, (D,); both are attributes.
 
@@ -51,7 +52,7 @@ class AdaptiveLoss(Summand, nn.Module):
             learned alpha starts strictly inside. At exactly 2, ∂ρ/∂alpha is infinite in the limit.
         scale_min (default 1e-05): below it c does not go, so a column without noise stays finite.
         reduction (default "mean"): "mean" = total / mass, mass = Σ weight; "sum", or "none".
-        forward(prediction, target, weight=None, mask=None) takes the data of a batch.
+        forward(prediction, target, sample_weight=None, mask=None) takes the data of a batch.
 
     Give latent_alpha and latent_scale to the optimiser with the model (`loss.parameters()`),
     without weight decay. A likelihood can be negative; that is no fault.
@@ -119,28 +120,36 @@ class AdaptiveLoss(Summand, nn.Module):
         wide = torch.float32 if learned.device.type == "mps" else torch.float64
         return torch.full_like(learned, value, dtype=wide, requires_grad=False)
 
+    @names.listed
     def forward(
         self,
         prediction: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> Tensor:
         """The reduced loss of a batch."""
-        return reduced(*self._losses(prediction, target, weight, mask), self.reduction)
+        if unknown:
+            names.refuse(_NAME, unknown, self.forward)
+        return reduced(*self._losses(prediction, target, sample_weight, mask), self.reduction)
 
+    @names.listed
     def total(
         self,
         prediction: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
-        return summed(*self._losses(prediction, target, weight, mask))
+        if unknown:
+            names.refuse(_NAME, unknown, self.total)
+        return summed(*self._losses(prediction, target, sample_weight, mask))
 
     def _losses(
-        self, prediction: Tensor, target: Tensor, weight: Tensor | None, mask: Tensor | None
+        self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Losses by element, weights applied, and the weights: 0 where dropped."""
         checks.tensors(_NAME, prediction, target)
@@ -153,11 +162,17 @@ class AdaptiveLoss(Summand, nn.Module):
         alpha = self.alpha.to(dtype=dtype, device=prediction.device)
         scale = self.scale.to(dtype=dtype, device=prediction.device)
         robust = _barron(
-            prediction, target, alpha, scale, weight=weight, mask=mask, reduction="none"
+            prediction,
+            target,
+            alpha,
+            scale,
+            sample_weight=sample_weight,
+            mask=mask,
+            reduction="none",
         )
         weights = torch.ones_like(robust, requires_grad=False)
-        if weight is not None:
-            weights = weights * weight
+        if sample_weight is not None:
+            weights = weights * sample_weight
         if mask is not None:
             weights = torch.where(mask, weights, 0.0)
         return robust + weights * (torch.log(scale) + log_partition(alpha)), weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from lossmith.errors import (
     ShapeError,
     UnsupportedError,
 )
-from lossmith.face import checks, settings
+from lossmith.face import checks, names, settings
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
 from lossmith.face.summand import Summand
@@ -56,7 +56,7 @@ class CenterLoss(Summand, nn.Module):
 
     Shapes:
         features: (N, dim) or (N, dim, d1, …). target: class indices, (N,) or (N, d1, …).
-        weight, mask: the target's shape, or a size of 1 where they repeat.
+        sample_weight, mask: the target's shape, or a size of 1 where they repeat.
         Result: a scalar, or with reduction="none" one loss for each row, (N, d1, …).
         centers: (num_classes, dim), float32 and zero at first, so that all ranks begin alike.
 
@@ -70,8 +70,9 @@ class CenterLoss(Summand, nn.Module):
         ignore_index (default -100): rows with this class index are dropped.
         reduction (default "mean"): "mean" = total / mass, mass = Σ weight; "sum", or "none".
         process_group (default None, the default group): the ranks that share the centres.
-        forward(features, target, weight=None, mask=None) takes the data of a batch: non-negative
-        weights, by which a row also pulls its centre, and True in the mask for rows that count.
+        forward(features, target, sample_weight=None, mask=None) takes the data of a batch:
+        non-negative weights, by which a row also pulls its centre, and True in the mask for rows
+        that count.
 
     Dropped rows reach nothing, NaN included. Where a NaN or infinity does count, the loss shows it
     and "paper" leaves that row out of the centres, which would never recover. A batch of mass 0
@@ -139,14 +140,18 @@ class CenterLoss(Summand, nn.Module):
         else:
             self.register_buffer("centers", centers)
 
+    @names.listed
     def forward(
         self,
         features: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> Tensor:
         """The reduced loss of a batch; in training mode "paper" then moves the centres."""
+        if unknown:
+            names.refuse(_NAME, unknown, self.forward)
 
         def reduced(function: Any, **batch: Any) -> Tensor:
             result: Tensor = function(**batch, reduction=self.reduction)
@@ -155,21 +160,25 @@ class CenterLoss(Summand, nn.Module):
             # The mean over rows, where the function took one over rows and features.
             return result * self.dim if self.reduction == "mean" else result
 
-        return self._halved(self._run(reduced, features, target, weight, mask))
+        return self._halved(self._run(reduced, features, target, sample_weight, mask))
 
+    @names.listed
     def total(
         self,
         features: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch; in training mode "paper" then moves the centres."""
+        if unknown:
+            names.refuse(_NAME, unknown, self.total)
 
         def pair(function: Any, **batch: Any) -> tuple[Tensor, Tensor]:
             return function.total(**batch)
 
-        total, mass = self._run(pair, features, target, weight, mask)
+        total, mass = self._run(pair, features, target, sample_weight, mask)
         return self._halved(total), mass / self.dim
 
     def _run(
@@ -177,19 +186,19 @@ class CenterLoss(Summand, nn.Module):
         reduce: Callable[..., Any],
         features: Tensor,
         target: Tensor,
-        weight: Tensor | None,
+        sample_weight: Tensor | None,
         mask: Tensor | None,
     ) -> Any:
-        self._check(features, target, weight, mask)
+        self._check(features, target, sample_weight, mask)
         labels = checks.indices(_NAME, target)
         keep = labels != self.ignore_index
         if mask is not None:
             keep = keep & mask
-        if weight is not None:
-            keep = keep & (weight != 0)
+        if sample_weight is not None:
+            keep = keep & (sample_weight != 0)
         every = False
         if looking.readable(target):
-            self._look(labels, keep, weight)
+            self._look(labels, keep, sample_weight)
             every = bool(keep.all())
         index = torch.where(keep, labels, 0).flatten()
         own = F.embedding(index, self.centers)  # a copy: moving the centres leaves it alone
@@ -200,15 +209,19 @@ class CenterLoss(Summand, nn.Module):
             function,
             prediction=features,
             target=own.unflatten(0, labels.shape).movedim(-1, 1),
-            weight=None if weight is None else weight.unsqueeze(1),
+            sample_weight=None if sample_weight is None else sample_weight.unsqueeze(1),
             mask=None if every else keep.unsqueeze(1),
             **settings,
         )
         if self.training and self.update == "gradient":
             self._expected.call(_NAME, "centers", self.centers)
         if self.training and self.update == "paper":
-            weighted = weight is not None
-            amount = torch.where(keep, weight.detach(), 0.0) if weight is not None else keep
+            weighted = sample_weight is not None
+            amount = (
+                torch.where(keep, sample_weight.detach(), 0.0)
+                if sample_weight is not None
+                else keep
+            )
             if torch.compiler.is_compiling():
                 _not_transformed()
             try:
@@ -262,7 +275,7 @@ class CenterLoss(Summand, nn.Module):
         return sums.mul_(self.alpha / (1.0 + mass)).masked_fill_(mass == 0, _NOTHING)
 
     def _check(
-        self, features: Any, target: Any, weight: Tensor | None, mask: Tensor | None
+        self, features: Any, target: Any, sample_weight: Tensor | None, mask: Tensor | None
     ) -> None:
         """What shapes, dtypes and devices can tell."""
         for argument, value in (("features", features), ("target", target)):
@@ -292,12 +305,12 @@ class CenterLoss(Summand, nn.Module):
             )
         checks.device(_NAME, "target", target, features)
         checks.device(_NAME, "centers", self.centers, features)
-        if weight is not None:
-            checks.per_loss(_NAME, "weight", weight, rows, features)
+        if sample_weight is not None:
+            checks.per_loss(_NAME, "sample_weight", sample_weight, rows, features)
         if mask is not None:
             checks.per_loss(_NAME, "mask", mask, rows, features)
 
-    def _look(self, labels: Tensor, keep: Tensor, weight: Tensor | None) -> None:
+    def _look(self, labels: Tensor, keep: Tensor, sample_weight: Tensor | None) -> None:
         """What is wrong with the values of labels and weights, dropped rows left out."""
         bad = keep & ((labels < 0) | (labels >= self.num_classes))
         if bad.any():
@@ -309,10 +322,10 @@ class CenterLoss(Summand, nn.Module):
                 f"{self.num_classes - 1}. Rows to leave out carry ignore_index "
                 f"({self.ignore_index}) or a mask."
             )
-        if weight is not None and (keep & (weight < 0)).any():
+        if sample_weight is not None and (keep & (sample_weight < 0)).any():
             raise InputError(
-                f"{_NAME}: weight goes down to {weight.min().item():g}; it must not be negative, "
-                "for it counts how often a row pulls at its centre."
+                f"{_NAME}: sample_weight goes down to {sample_weight.min().item():g}; it must not "
+                "be negative, for it counts how often a row pulls at its centre."
             )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CenterLoss:

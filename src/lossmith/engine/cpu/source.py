@@ -5,12 +5,14 @@ Self-contained: the file needs numpy and numba, nothing of Lossmith, and can be 
 
 from __future__ import annotations
 
+import ast
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
 from lossmith.engine.cpu import elementwise, panels, rows
 from lossmith.engine.plan import Plan
+from lossmith.formula.dialect import Dialect
 from lossmith.formula.record import Formula
 from lossmith.link.links import through_margin
 
@@ -79,11 +81,11 @@ class Source(NamedTuple):
 
 def write(plan: Plan, formula: Formula) -> Source:
     """The source of a plan's kernel. Derives the formula, so this imports SymPy."""
-    from lossmith.formula import calculus, program
+    from lossmith.formula import calculus, lowering
 
     written_in = {name for name, _ in plan.fixed}
     parameters = tuple(p.name for p in formula.shape if p.name not in written_in)
-    names = tuple(map(program.word, parameters))  # apart from every name that a loop uses
+    names = tuple(map(lowering.word, parameters))  # apart from every name that a loop uses
     if plan.kind == "softmax" and plan.hard and not plan.smoothed:
         expression = through_margin(formula, plan.fixed)
     else:
@@ -91,10 +93,10 @@ def write(plan: Plan, formula: Formula) -> Source:
     outputs = [expression] if plan.output != "gradient" else []
     if "gradient" in plan.output:
         outputs.append(calculus.derivative(expression, "u"))
-    text = program.write(tuple(outputs), ("u", *parameters))
+    program = lowering.make(tuple(outputs), ("u",), parameters)
 
     # What computes exponentials does not wait for memory, and gains nothing by streaming.
-    stream = plan.stream and program.is_arithmetic(text)
+    stream = plan.stream and program.arithmetic
     if plan.kind in ("residual", "margin"):
         loop = elementwise.write(plan, names, formula.scale is not None, stream=stream)
     elif plan.panels:
@@ -106,8 +108,21 @@ def write(plan: Plan, formula: Formula) -> Source:
         title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK
     )
     halves = bool({plan.prediction, plan.target} & {"float16", "bfloat16"})
+    text = dialect().render(program)
     own = "".join(("\n\n@_rule\n", text, _LOOP, loop.head(), "\n", "\n".join(loop.lines), "\n"))
     return Source(head, library(compute, halves=halves, stream=stream), own)
+
+
+@cache
+def dialect() -> Dialect:
+    """Python's spelling over the functions of the library, which are the same in both types."""
+    found: set[str] = set()
+    for node in ast.parse(library("float64", halves=False, stream=False)).body:
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    return Dialect("Numba", found)
 
 
 @cache

@@ -27,10 +27,10 @@ PIPED_WIDTH = 120
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--engine",
-    type=click.Choice(["both", "cpu", "reference"]),
+    type=click.Choice(["both", "cpu", "reference", "numpy"]),
     default="both",
     show_default=True,
-    help="Whose results to check.",
+    help="Whose results to check: both engines', or the formulas' over NumPy's arrays.",
 )
 @click.option(
     "--points",

@@ -19,13 +19,14 @@ from torch import Tensor
 
 import lossmith
 from lossmith.engine.pointwise import partials, register
-from lossmith.formula import exact
+from lossmith.formula import exact, numpy_math
 from lossmith.formula.calculus import base, derivative
+from lossmith.formula.lowering import make
 from lossmith.formula.record import Formula
 from lossmith.lab.accuracy.points import Numbers, kinks, points
 from lossmith.link.links import through_margin
 
-Engine = Literal["cpu", "reference"]
+Engine = Literal["cpu", "reference", "numpy"]
 Truth = list[Any]
 ORDERS = ("value", "slope", "curvature")
 TARGETS = {"float32": 1e-6, "float64": 1e-13}
@@ -139,16 +140,31 @@ def through_margin_truth(
 def reference(subject: Subject, x: Numbers) -> list[Numbers]:
     """Value, slope and curvature by the reference engine's programs."""
     record, (scale, power) = subject.record, subject.scale
-    expression = through_margin(record) if subject.variable == "m" else base(record)
-    key = register(
-        f"{record.name}({subject.variable}), measured", expression, ("u", *subject.shape)
-    )
+    name = f"{record.name}({subject.variable}), measured"
+    key = register(name, _expression(subject), ("u", *subject.shape))
     u = torch.from_numpy(x) / scale
     numbers = tuple(subject.shape.values())
     return [
         (partials(key, order)(u, *numbers)[0] * scale ** (power - order)).numpy()
         for order in range(3)
     ]
+
+
+def numpy(subject: Subject, x: Numbers) -> list[Numbers]:
+    """Value, slope and curvature by the programs over NumPy's arrays."""
+    scale, power = subject.scale
+    results, expression = [], _expression(subject)
+    with np.errstate(all="ignore"):
+        for order in range(3):
+            run = numpy_math.function(make((expression,), ("u",), tuple(subject.shape)))
+            (found,) = run(x / scale, *subject.shape.values())
+            results.append(found * scale ** (power - order))
+            expression = derivative(expression, "u")
+    return results
+
+
+def _expression(subject: Subject) -> Any:
+    return through_margin(subject.record) if subject.variable == "m" else base(subject.record)
 
 
 def cpu(subject: Subject, x: Numbers) -> list[Numbers]:
@@ -206,7 +222,8 @@ def _measure(subject: Subject, engines: Sequence[Engine], count: int) -> Iterato
     for engine in engines:
         if engine == "cpu" and subject.record.family == "probability" and subject.variable == "u":
             continue  # kernels take logits; their u is already rounded
-        results = (cpu if engine == "cpu" else reference)(subject, x)
+        measured = {"cpu": cpu, "reference": reference, "numpy": numpy}[engine]
+        results = measured(subject, x)
         for order, result in enumerate(results):
             worst = (-1.0, 0.0, 0.0, mp.mpf(0))
             for i, got in enumerate(result.tolist()):

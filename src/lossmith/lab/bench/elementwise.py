@@ -12,7 +12,7 @@ from torch import Tensor
 
 import lossmith
 from lossmith.engine.cpu import launch
-from lossmith.formula import calculus, program
+from lossmith.formula import calculus, lowering
 from lossmith.formula.ledger import LEDGER
 from lossmith.lab.bench import data, memory, race, rivals, timing, truth
 from lossmith.lab.bench.result import Result, Row, Target, compared
@@ -64,8 +64,7 @@ def arithmetic(name: str) -> bool:
     formula = LEDGER[name]
     value = calculus.base(formula)
     outputs = (value, calculus.derivative(value, "u"))
-    text = program.write(outputs, ("u", *(p.name for p in formula.shape)))
-    return program.is_arithmetic(text)
+    return lowering.make(outputs, ("u",), tuple(p.name for p in formula.shape)).arithmetic
 
 
 @contextmanager

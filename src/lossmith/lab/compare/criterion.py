@@ -63,7 +63,7 @@ class Criterion(nn.Module):
         if self.class_weight is None:
             value: Tensor = self.loss(given, wanted)
         else:
-            value = self.loss(given, wanted, weight=self.class_weight[target])
+            value = self.loss(given, wanted, sample_weight=self.class_weight[target])
         if self.center is not None:
             value = value + self.weight * self.center(features, target)
         return value

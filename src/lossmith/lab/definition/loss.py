@@ -28,7 +28,7 @@ ELEMENTWISE = ("residual", "margin")
 class Options:
     """One combination, its tensors in float64 (labels as they are)."""
 
-    weight: Tensor | None = None
+    sample_weight: Tensor | None = None
     mask: Tensor | None = None
     class_weight: Tensor | None = None
     alpha: Tensor | float | None = None
@@ -69,8 +69,8 @@ def _terms(
     weight = torch.ones(rows, dtype=torch.float64)
     if o.mask is not None:
         keep = keep & o.mask.expand(rows)
-    if o.weight is not None:
-        weight = o.weight.double().expand(rows)
+    if o.sample_weight is not None:
+        weight = o.sample_weight.double().expand(rows)
     if link not in ELEMENTWISE and not target.is_floating_point():
         target = target.long()  # in a small type, 256 is 0 and -1 is 255
         keep = keep & (target != o.ignore_index)

@@ -100,7 +100,7 @@ def _fault(case: Case) -> str | None:
         label_smoothing=case.smoothing, ignore_index=case.ignore_index, reduction=case.reduction
     )
     if case.weight:
-        o.weight = torch.randint(0, 4, case.lead, generator=g) / 2
+        o.sample_weight = torch.randint(0, 4, case.lead, generator=g) / 2
     if case.mask:
         o.mask = torch.rand(case.lead, generator=g) < 0.7
         if case.layouts[0] not in SHARED:
@@ -116,9 +116,9 @@ def _fault(case: Case) -> str | None:
         loss = multiclass.OneVsRest(loss[len("OneVsRest(") : -1])
     options = {} if not case.smoothing else {"label_smoothing": case.smoothing}
     value = linear_loss(
-        ours["features"], ours["layer"], target, ours.get("bias"), loss, sample_weight=o.weight,
-        mask=o.mask, class_weight=o.class_weight, ignore_index=case.ignore_index,
-        reduction=case.reduction, block=case.block, **options,
+        ours["features"], ours["layer"], target, ours.get("bias"), loss,
+        sample_weight=o.sample_weight, mask=o.mask, class_weight=o.class_weight,
+        ignore_index=case.ignore_index, reduction=case.reduction, block=case.block, **options,
     )  # fmt: skip
     z, expected = _expected(case, plain, target, o)
     close = _CLOSE[case.dtype]
@@ -163,7 +163,7 @@ def _expected(
         features = torch.where(o.mask.unsqueeze(-1), features, 0.0)
     z = (features @ plain["layer"].T + plain.get("bias", 0.0)).reshape(-1, case.classes)
     flat = definition.Options(**vars(o))
-    flat.weight = None if o.weight is None else o.weight.reshape(-1)
+    flat.sample_weight = None if o.sample_weight is None else o.sample_weight.reshape(-1)
     flat.mask = None if o.mask is None else o.mask.reshape(-1)
     link, formula = "softmax", case.loss
     if case.loss.startswith("One"):

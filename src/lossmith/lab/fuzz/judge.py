@@ -135,7 +135,9 @@ def _arguments(case: Case, made: Made) -> tuple[dict[str, Any], dict[str, Any]]:
         if (value := getattr(made, name)) is not None:
             fixed[name] = value
     data = {
-        name: value for name in ("weight", "mask") if (value := getattr(made, name)) is not None
+        name: value
+        for name, value in (("sample_weight", made.weight), ("mask", made.mask))
+        if value is not None
     }
     word = "target"
     if case.link == "divergence":

@@ -124,7 +124,7 @@ def make(case: Case, seed: int) -> Made:
     if case.weights == "sample":
         partly = pick.random() < 0.3 and case.layout != "contiguous"
         size = (1, *whole[1:]) if partly else whole
-        o.weight = torch.randint(0, 4, size, generator=g) / 2
+        o.sample_weight = torch.randint(0, 4, size, generator=g) / 2
     if case.drop == "mask":
         o.mask = torch.rand(whole, generator=g) < 0.7
     return Made(_lay(z, case.layout, repeat), _lay(target, case.layout, repeat), o, seed)
@@ -244,7 +244,7 @@ def measure(case: Case, seed: int, engine: str) -> tuple[float, float]:
     z = made.z.detach().requires_grad_()
     settings = {
         name: value
-        for name in ("weight", "mask", "class_weight", "alpha", "label_smoothing")
+        for name in ("sample_weight", "mask", "class_weight", "alpha", "label_smoothing")
         if (value := getattr(o, name)) is not None and not (name == "label_smoothing" and not value)
     }
     if case.link == "margin":

@@ -41,7 +41,7 @@ def split(
     target: Any,
     loss: Any,
     options: dict[str, Any],
-    weight: Any,
+    sample_weight: Any,
     mask: Any,
     extent: Any,
     shard_sizes: Any,
@@ -66,7 +66,7 @@ def split(
         made = Split(
             linked, local("logits", logits), local("target", target),
             tuple(local(n, v) for n, v in bound.items()), group, 0, 0,
-            local("weight", weight), local("mask", mask),
+            local("sample_weight", sample_weight), local("mask", mask),
             local("class_weight", merged["class_weight"]), local("alpha", alpha),
             whole, merged["label_smoothing"], merged["ignore_index"], False,
         )  # fmt: skip
@@ -144,7 +144,7 @@ def _check(made: Split) -> None:
                 f"{tuple(target.shape)}."
             )
     rows = logits.shape[:1] + logits.shape[2:]
-    for argument, value in (("weight", made.weight), ("mask", made.mask)):
+    for argument, value in (("sample_weight", made.weight), ("mask", made.mask)):
         if value is not None:
             checks.per_loss(NAME, argument, value, rows, logits)
     if made.alpha is not None:

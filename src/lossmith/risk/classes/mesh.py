@@ -40,7 +40,7 @@ def local(name: str, argument: str, value: Any, *, dim: int | None, whole: bool)
             f"{name}: {argument} is a DTensor and the logits are not; use {argument}.to_local()."
         )
     classes = 1 if argument in ("logits", "target") else 0
-    alike = argument in ("weight", "mask") or not value.dim() or (whole and not classes)
+    alike = argument in ("sample_weight", "mask") or not value.dim() or (whole and not classes)
     alike = alike or (argument == "target" and not value.is_floating_point())
     for i, placement in enumerate(value.placements):
         wanted = i == dim and not alike

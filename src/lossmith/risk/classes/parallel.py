@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 from torch import Tensor, nn
 
 from lossmith.engine.reduction import reduced, summed
-from lossmith.face import inner, settings
+from lossmith.face import inner, names, settings
 from lossmith.face.modules import hold
 from lossmith.face.summand import Summand
 from lossmith.risk.classes import arguments
@@ -24,7 +24,7 @@ def class_parallel_loss(
     target: Tensor,
     loss: Any = "cross_entropy",
     *,
-    weight: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
     class_weight: Tensor | None = None,
     label_smoothing: float = 0.0,
@@ -50,14 +50,14 @@ def class_parallel_loss(
             Replicate on the others: its mesh then says which ranks share the classes.
         target: class indices (N, d1, …) among all classes, the same on each rank; or this rank's
             part of a distribution, of the logits' shape.
-        weight, mask: (N, d1, …), or a size of 1 where they repeat; the same on each rank.
+        sample_weight, mask: (N, d1, …), or a size of 1 where they repeat; the same on each rank.
         Result: a scalar, or with reduction="none" one loss for each row, (N, d1, …), on each rank.
 
     Parameters:
         logits, target: see Shapes. Half precision is computed in float32, float64 in float64.
         loss (default "cross_entropy"): a probability loss by name, function or Module, a person's
             own included. A Module brings its settings along; what it sets is not given here again.
-        weight (default None): one weight per row; 2 counts twice, 0 drops.
+        sample_weight (default None): one weight per row; 2 counts twice, 0 drops.
         mask (default None): one boolean per row, True keeps.
         class_weight (default None): one weight per class; a row weighs as its true class.
         label_smoothing (default 0.0): share of the label spread evenly over the allowed classes of
@@ -99,7 +99,7 @@ def class_parallel_loss(
         "ignore_index": ignore_index, "reduction": reduction,
     }  # fmt: skip
     split, asked = arguments.split(
-        logits, target, loss, options, weight, mask, per_class, shard_sizes, process_group,
+        logits, target, loss, options, sample_weight, mask, per_class, shard_sizes, process_group,
         parameters,
     )  # fmt: skip
     return reduced(*losses(split), asked)
@@ -110,7 +110,7 @@ def _total(
     target: Tensor,
     loss: Any = "cross_entropy",
     *,
-    weight: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
     class_weight: Tensor | None = None,
     label_smoothing: float = 0.0,
@@ -126,7 +126,7 @@ def _total(
         "ignore_index": ignore_index, "reduction": "mean",
     }  # fmt: skip
     split, _ = arguments.split(
-        logits, target, loss, options, weight, mask, per_class, shard_sizes, process_group,
+        logits, target, loss, options, sample_weight, mask, per_class, shard_sizes, process_group,
         parameters,
     )  # fmt: skip
     return summed(*losses(split))
@@ -143,9 +143,9 @@ class ClassParallelLoss(Summand, nn.Module):
         m = z_y - logsumexp_{k≠y} z_k over all ranks;  loss = ψ(log σ(m)).
 
     Shapes:
-        forward(logits, target, weight=None, mask=None): logits (N, C_r, …) of this rank's classes,
-        or a DTensor; target (N, …) class indices among all classes, or this rank's part of a
-        distribution. The result is the same on all ranks.
+        forward(logits, target, sample_weight=None, mask=None): logits (N, C_r, …) of this rank's
+        classes, or a DTensor; target (N, …) class indices among all classes, or this rank's part
+        of a distribution. The result is the same on all ranks.
 
     Parameters:
         loss (default "cross_entropy"): a probability loss by name, function or Module.
@@ -201,29 +201,37 @@ class ClassParallelLoss(Summand, nn.Module):
         names = ("class_weight", "label_smoothing", "ignore_index", "per_class", "shard_sizes")
         return {name: getattr(self, name) for name in (*names, *self.parameter_names)}
 
+    @names.listed
     def forward(
         self,
         logits: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> Tensor:
         """The reduced loss of a batch, the same on all ranks."""
+        if unknown:
+            names.refuse(type(self).__name__, unknown, self.forward)
         return class_parallel_loss(
-            logits, target, self.loss, weight=weight, mask=mask, reduction=self.reduction,
-            process_group=self._group.process_group, **self._options(),
+            logits, target, self.loss, sample_weight=sample_weight, mask=mask,
+            reduction=self.reduction, process_group=self._group.process_group, **self._options(),
         )  # fmt: skip
 
+    @names.listed
     def total(
         self,
         logits: Tensor,
         target: Tensor,
-        weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
+        **unknown: Never,
     ) -> tuple[Tensor, Tensor]:
         """(total, mass) of a batch, the same on all ranks: pairs of micro-batches add up."""
+        if unknown:
+            names.refuse(type(self).__name__, unknown, self.total)
         return _total(
-            logits, target, self.loss, weight=weight, mask=mask,
+            logits, target, self.loss, sample_weight=sample_weight, mask=mask,
             process_group=self._group.process_group, **self._options(),
         )  # fmt: skip
 

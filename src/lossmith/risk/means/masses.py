@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, Never, overload
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lossmith.engine import labels
 from lossmith.engine.looking import readable
 from lossmith.errors import DtypeError, InputError, LabelError, ShapeError, UnsupportedError
-from lossmith.face import checks, heads, settings, values
+from lossmith.face import checks, heads, names, settings, values
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.linear import LinearLoss, linear_loss
 from lossmith.face.modules import Loss
@@ -29,14 +29,16 @@ from lossmith.risk.ranks import Group
 _MODULES = (Loss, LinearLoss, CenterLoss, AdaptiveLoss, ClassParallelLoss)
 
 
+@names.listed
 def mass_of(
     loss: Any,
     target: Tensor,
-    weight: Tensor | None = None,
+    sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
     *,
     class_weight: Tensor | None = None,
     ignore_index: int | None = None,
+    **unknown: Never,
 ) -> Tensor:
     """The mass of a batch without its predictions: what `loss.total(…)` will return second.
 
@@ -44,19 +46,20 @@ def mass_of(
     micro-batch divides by the same, right number: see `global_masses` and `share_of_mean`.
 
     Formula:
-        mass = Σ weight · class_weight[target] over the rows that are kept; without weights, the
-        number of losses. A distribution weighs Σ_k q_k · class_weight_k.
+        mass = Σ sample_weight · class_weight[target] over the rows that are kept; without weights,
+        the number of losses. A distribution weighs Σ_k q_k · class_weight_k.
 
     Shapes:
-        target, weight, mask: those of the loss. A floating target of a loss over classes is a
-        distribution, (N, C, d1, …), for a linear loss (…, C); of a divergence, its target_probs or
-        target_logits. Result: a scalar, in float64 where the device has it; it waits for no device.
+        target, sample_weight, mask: those of the loss. A floating target of a loss over classes is
+        a distribution, (N, C, d1, …), for a linear loss (…, C); of a divergence, its target_probs
+        or target_logits. Result: a scalar, in float64 where the device has it; it waits for no
+        device.
 
     Parameters:
         loss: a loss by name, function or Module; a divergence, a linear loss, a
             CenterLoss, an AdaptiveLoss, or a ClassParallelLoss.
         target: as the loss takes it.
-        weight (default None): as the loss takes it (a linear loss calls it sample_weight).
+        sample_weight (default None): as the loss takes it.
         mask (default None): as the loss takes it.
         class_weight (default None): for a function over classes; a Module brings its own.
         ignore_index (default None): for a function over classes, where None means -100; a Module
@@ -66,9 +69,11 @@ def mass_of(
         InputError (a ValueError) for what is no loss of ours, and for shapes, dtypes and labels as
         the loss refuses them.
     """
+    if unknown:
+        names.refuse("mass_of", unknown, mass_of)
     rule = _rule(loss, class_weight, ignore_index)
     if not isinstance(target, Tensor):
-        order = " The order is mass_of(loss, target, weight, mask)."
+        order = " The order is mass_of(loss, target, sample_weight, mask)."
         settings.no_tensor("mass_of", "target", target, order)
     settings.dense(rule.name, "target", target)
     if target.dtype not in checks.TARGETS:
@@ -97,12 +102,12 @@ def mass_of(
     rows = list(target.shape)
     if soft:
         del rows[rule.dim]
-    if weight is not None:
-        checks.per_loss(rule.name, "weight", weight, rows, target)
+    if sample_weight is not None:
+        checks.per_loss(rule.name, "sample_weight", sample_weight, rows, target)
     if mask is not None:
         checks.per_loss(rule.name, "mask", mask, rows, target)
     keep = None if mask is None else mask.expand(rows)
-    own = None if weight is None else weight.detach().to(dtype).expand(rows)
+    own = None if sample_weight is None else sample_weight.detach().to(dtype).expand(rows)
     if rule.classes:
         settings.index_beside(rule.name, rule.ignore_index, soft)
     if rule.classes and not soft:

@@ -16,7 +16,7 @@ from torch import Tensor
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.pointwise import pointwise, register
 from lossmith.engine.reference import compute_dtype
-from lossmith.engine.torch_math import NAMESPACE
+from lossmith.engine.torch_math import TORCH
 from lossmith.formula.record import Formula
 
 _NUMBER = itertools.count()
@@ -206,9 +206,6 @@ def _slopes(formula: Formula, shape: tuple[float, ...]) -> Any:
 
 
 def _compile(outputs: tuple[Any, ...], arguments: tuple[str, ...]) -> Any:
-    from lossmith.formula.program import write
+    from lossmith.formula.lowering import make
 
-    scope = dict(NAMESPACE)
-    text = write(outputs, arguments)
-    exec(compile(text, "<lossmith penalty>", "exec"), scope)  # our own text, from the expressions
-    return scope["program"]
+    return TORCH.function(make(outputs, arguments[:1], arguments[1:]))

@@ -52,9 +52,9 @@ class Objective(Summand, nn.Module):
         of several terms in it stays one term, its components named coarse.cross_entropy and so on.
 
     Inputs: each term takes those that its signature names: logits, scores or prediction (the word
-    of its documentation), target, features, weight, mask, parameters … Terms that name the same
-    input share it; `.on(logits="coarse_logits", target="coarse")` gives a term others, and
-    `.on(weight=None)` keeps an optional one away from it. Terms are named after their class,
+    of its documentation), target, features, sample_weight, mask, parameters … Terms that name the
+    same input share it; `.on(logits="coarse_logits", target="coarse")` gives a term others, and
+    `.on(sample_weight=None)` keeps an optional one away from it. Terms are named after their class,
     cross_entropy, center_loss, numbered from the second on, or by `.named("coarse")`.
 
     Operators: losses and sums take +, -, number *, and / number. -x is (-1)·x, for terms to be

@@ -17,7 +17,7 @@ _TARGETS = ("target", "target_probs", "target_logits")
 
 
 def mass(rule: Rule, module: nn.Module, given: Mapping[str, Any]) -> Tensor | float:
-    """The mass of a term in a batch, from its target, weight and mask; a penalty's is 1."""
+    """The mass of a term in a batch, from its target, sample_weight and mask; a penalty's is 1."""
     if getattr(module, "total", None) is None:
         return 1.0
     target = next((given[name] for name in _TARGETS if given.get(name) is not None), None)
@@ -26,11 +26,16 @@ def mass(rule: Rule, module: nn.Module, given: Mapping[str, Any]) -> Tensor | fl
         raise InputError(
             f"Objective: the mass of {rule.name} needs {' or '.join(own) or 'a target'} in every "
             f"batch; given: {inputs.listed(given)}. Give each batch as a mapping such as "
-            f"{{{(own or _TARGETS)[0]!r}: y}}, with weight and mask where the call has them."
+            f"{{{(own or _TARGETS)[0]!r}: y}}, with sample_weight and mask where the call has them."
         )
-    weight = given.get("weight", given.get("sample_weight"))
+    sample_weight = given.get("sample_weight")
     return terms.named(
-        rule.name, mass_of, loss=module, target=target, weight=weight, mask=given.get("mask")
+        rule.name,
+        mass_of,
+        loss=module,
+        target=target,
+        sample_weight=sample_weight,
+        mask=given.get("mask"),
     )
 
 
