@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,17 @@ from lossmith.lab.data.dataset import Dataset
 BAD = "diverges"
 
 
-def made(
+Result = dict[str, Any]
+
+
+def made(losses: Mapping[str, float | str], **how: Any) -> summary.Outcome:
+    """The outcome of what `planned` makes."""
+    plan, result = planned(losses, **how)
+    races = contest.run(plan, {}, lambda wanted: ((trial, result(trial)) for trial in wanted))
+    return summary.summarize(plan, races)[0]
+
+
+def planned(
     losses: Mapping[str, float | str],
     *,
     rows: int = 1000,
@@ -28,25 +38,12 @@ def made(
     metric: str = "accuracy",
     seed: int = 0,
     **settings: Any,
-) -> summary.Outcome:
-    """An outcome in which each loss errs on this share of the rows, or for numbers by so much.
+) -> tuple[Plan, Callable[[Trial], Result]]:
+    """A plan, and results in which each loss errs on its share of the rows, or by so much.
 
     `sure`: the probability that a loss gives the truth where it is right; `training`: the spread of
     the shares between trainings; `noise`: how differently the losses see a row.
     """
-    return summary.summarize(*raced(losses, rows, sure, training, noise, metric, seed, settings))[0]
-
-
-def raced(
-    losses: Mapping[str, float | str],
-    rows: int,
-    sure: Mapping[str, float] | None,
-    training: float,
-    noise: float,
-    metric: str,
-    seed: int,
-    settings: Mapping[str, Any],
-) -> tuple[Plan, list[contest.Race]]:
     task = "regression" if metric in ("mae", "rmse") else "classification"
     luck = np.random.default_rng(seed)
     target = luck.normal(0, 1, rows) if task == "regression" else np.arange(rows) % 4
@@ -60,10 +57,10 @@ def raced(
     given = {c.spec: losses.get(c.name, losses.get(c.spec)) for c in candidates}
     chance = {c.spec: (sure or {}).get(c.name, 0.9) for c in candidates}
 
-    def result(trial: Trial) -> dict[str, Any]:
+    def result(trial: Trial) -> Result:
         own = np.random.default_rng([seed, trial.place, trial.repeat, trial.fold])
         _, place = folds.outer(data, full, trial.repeat, trial.fold)
-        base: dict[str, Any] = {
+        base: Result = {
             "condition": "clean", "loss": trial.loss, "repeat": trial.repeat, "fold": trial.fold,
             "status": "done", "why": "", "learning_rate": 0.01, "epoch": 3, "metrics": {},
         }  # fmt: skip
@@ -83,5 +80,4 @@ def raced(
             kept |= {"surprise": -np.log(p), "top": top, "brier": 2 * (1 - p) ** 2}
         return base | {"rows": kept}
 
-    races = contest.run(plan, {}, lambda wanted: ((trial, result(trial)) for trial in wanted))
-    return plan, races
+    return plan, result

@@ -1,11 +1,16 @@
 """The race: when it looks, whom it lets go on, why it ends, and how often it says a wrong thing."""
 
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lossmith.lab.compare import race
+from lab.compare_made import planned
+from lossmith.lab.compare import contest, race
+from lossmith.lab.compare.jobs import Results
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.simulated import (
     BETTER,
@@ -21,6 +26,7 @@ from lossmith.lab.compare.simulated import (
     shuffled,
 )
 from lossmith.lab.compare.statistics import Table, estimate, model_confidence_set
+from lossmith.lab.compare.trial import Trial
 
 TEN = Regime(1800, 10, 0.4, 0.15)
 
@@ -151,3 +157,36 @@ def test_the_bounds_are_true_of_known_populations() -> None:
     # The truth is that of the draws themselves.
     many = drawn(luck, Regime(20_000, 10, 0.4, 0.15), shift)
     assert errors(many).z.mean((0, 1)) == pytest.approx(truth, abs=0.01)
+
+
+@settings(derandomize=True, deadline=None, max_examples=12)
+@given(seed=st.integers(0, 1000), stop=st.integers(0, 119))
+def test_what_is_run_depends_on_results_alone(seed: int, stop: int) -> None:
+    """Stopped after any number of trials, a race goes on to the same end, trial by trial."""
+    plan, result = planned(
+        {"cross_entropy": 0.1, "focal": 0.12, "poly1": 0.3}, seed=seed, repeats=8
+    )
+
+    def execute(wanted: list[Trial]) -> Results:
+        for trial in wanted:
+            if len(found) == stop:
+                raise InterruptedError
+            yield trial, result(trial)
+
+    found: dict[str, Any] = {}
+    with suppress(InterruptedError):
+        contest.run(plan, found, execute)
+    before = dict(found)
+    asked: list[str] = []
+
+    def rest(wanted: list[Trial]) -> Results:
+        asked.extend(trial.key for trial in wanted)
+        return ((trial, result(trial)) for trial in wanted)
+
+    (resumed,) = contest.run(plan, found, rest)
+    (whole,) = contest.run(plan, {}, lambda wanted: ((t, result(t)) for t in wanted))
+    assert not set(asked) & before.keys()
+    assert [trial.key for trial in resumed.trials] == [trial.key for trial in whole.trials]
+    assert (resumed.why, resumed.inside) == (whole.why, whole.inside)
+    assert [look.p for look in resumed.looks] == [look.p for look in whole.looks]
+    assert [look.bounds for look in resumed.looks] == [look.bounds for look in whole.looks]

@@ -281,8 +281,8 @@ def _run(
                     with terminal.watching(messages, len(wanted)) as watch:
                         for trial, result in run(wanted):
                             kept.save(trial.key, result)
-                            watch(trial)
                             yield trial, result
+                            watch(trial)
 
                 races = contest.run(
                     made, found, execute, lambda race: terminal.looked(messages, race)
