@@ -16,7 +16,7 @@ CALIBRATED = "calibration_error"
 def drawn(seed: int, task: str, rows: int = 240) -> Judged:
     luck = np.random.default_rng(seed)
     if task == "regression":
-        return Judged(task, luck.normal(0, 1, rows), luck.normal(0, 1, rows))
+        return Judged(task, luck.normal(0, 1, rows), luck.normal(0, 1, rows), level=0.8)
     classes = 2 if task == "binary" else 4
     target = np.arange(rows) % classes if seed % 2 else luck.integers(0, classes, rows)
     scores = luck.normal(0, 1, (rows, classes)) + np.eye(classes)[target]
@@ -59,7 +59,7 @@ def test_influence_predicts_what_leaving_a_few_rows_out_does(task: str) -> None:
             stay = luck.permutation(len(judged.target))[200:]
             part = Judged(
                 task, judged.scores[stay], judged.target[stay],
-                judged.classes, judged.rarest, judged.probabilities,
+                judged.classes, judged.rarest, judged.probabilities, judged.level,
             )  # fmt: skip
             moved.append((judge(part)[name] or 0) - (value or 0))
             foreseen.append(rows[0, stay].mean() - rows.mean())

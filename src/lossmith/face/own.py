@@ -27,10 +27,11 @@ def _door(kind: record.Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        start: str = "",
     ) -> Any:
         if function is None:
-            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin)
-        made: Formula = make_record(function, scale=scale, cite=cite, twin=twin)
+            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, start=start)
+        made: Formula = make_record(function, scale=scale, cite=cite, twin=twin, start=start)
         from lossmith.formula.calculus import slope
 
         slope(made)  # whatever is wrong with the formula is said here, at its definition
@@ -52,6 +53,7 @@ def _door(kind: record.Family) -> Callable[..., Any]:
         scale (default None): `lossmith.Scale(name, default, power)` for ψ(r) = s^power·ψ₀(r/s).
         cite (default ""): where the formula comes from.
         twin (default ""): what equals it elsewhere.
+        start (default ""): the convex loss that training is to begin with, by name.
 
     Errors:
         FormulaError, in words that name the fix: unknown function, free symbol, not real, a

@@ -37,7 +37,10 @@ def smoothed_hinge(
     return w.where(u < 1 - gamma, 1 - u - gamma / 2, w.where(u < 1, (1 - u) ** 2 / (2 * gamma), 0))
 
 
-@margin(cite="Collobert et al. 2006, doi:10.1145/1143844.1143870; Wu & Liu 2007")
+@margin(
+    cite="Collobert et al. 2006, doi:10.1145/1143844.1143870; Wu & Liu 2007",
+    start="hinge",
+)
 def ramp(
     u: Expr,
     s: Annotated[BelowOne, "the loss is capped at 2, as in the paper's experiments"] = -1.0,
@@ -76,19 +79,28 @@ def modified_huber(u: Expr) -> Expr:
     return w.where(u < -1, -4 * u, w.where(u < 1, (1 - u) ** 2, 0))
 
 
-@margin(cite="Masnadi-Shirazi & Vasconcelos 2008, On the design of loss functions, table 1")
+@margin(
+    cite="Masnadi-Shirazi & Vasconcelos 2008, On the design of loss functions, table 1",
+    start="logistic",
+)
 def savage(u: Expr) -> Expr:
     """σ(-2u)²: calibrated and bounded, so outliers and wrong labels lose their pull."""
     return w.sigmoid(-2 * u) ** 2
 
 
-@margin(cite="Mason et al. 1999, Boosting algorithms as gradient descent; Ghosh et al. 2015")
+@margin(
+    cite="Mason et al. 1999, Boosting algorithms as gradient descent; Ghosh et al. 2015",
+    start="logistic",
+)
 def sigmoid_loss(u: Expr) -> Expr:
     """σ(-u): a smooth 0-1 loss; symmetric, hence robust to uniform label noise; not convex."""
     return w.sigmoid(-u)
 
 
-@margin(cite="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2")
+@margin(
+    cite="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
+    start="logistic",
+)
 def brier(u: Expr) -> Expr:
     """(1 - σ(u))²: L2 after a sigmoid. Proper, bounded; its slope dies where it is most wrong."""
     return w.sigmoid(-u) ** 2

@@ -80,6 +80,7 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
+    start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
     builtin: bool = field(default=False, repr=False)
 
@@ -127,10 +128,13 @@ def family(kind: Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        start: str = "",
         balanced: bool = False,
     ) -> Any:
         if function is None:
-            return lambda f: decorate(f, scale=scale, cite=cite, twin=twin, balanced=balanced)
+            return lambda f: decorate(
+                f, scale=scale, cite=cite, twin=twin, start=start, balanced=balanced
+            )
         _check_name(function, kind)
         shape = _read_parameters(function)
         if scale is not None:
@@ -144,6 +148,7 @@ def family(kind: Family) -> Callable[..., Any]:
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
+            start=start,
             balanced=balanced,
             # Run by exec without a __name__, a function has no module.
             builtin=(function.__module__ or "").startswith("lossmith.formula."),

@@ -63,6 +63,7 @@ def smooth_l1(u: Expr) -> Expr:
 @residual(
     scale=Scale("c", 4.685, 2, NINETY_FIVE),
     cite="Beaton & Tukey 1974, doi:10.1080/00401706.1974.10489171",
+    start="huber",
 )
 def tukey_biweight(u: Expr) -> Expr:
     """Redescending: beyond c a residual no longer pulls at all.
@@ -91,6 +92,7 @@ def log_cosh(u: Expr) -> Expr:
 @residual(
     scale=Scale("c", 2.385, 2, NINETY_FIVE),
     cite="Holland & Welsch 1977, doi:10.1080/03610927708827533; Black & Anandan 1996",
+    start="huber",
 )
 def cauchy(u: Expr) -> Expr:
     """Log-likelihood of Cauchy errors: outliers pull ever less, yet never quite stop."""
@@ -100,6 +102,7 @@ def cauchy(u: Expr) -> Expr:
 @residual(
     scale=Scale("c", 2.985, 2, NINETY_FIVE),
     cite="Dennis & Welsch 1978, doi:10.1080/03610917808812083; Holland & Welsch 1977",
+    start="huber",
 )
 def welsch(u: Expr) -> Expr:
     """Bounded and smooth (Leclerc, correntropy): outliers fade out like a Gaussian's tail."""
@@ -109,6 +112,7 @@ def welsch(u: Expr) -> Expr:
 @residual(
     scale=Scale("c", 1.0, 2, "as published; no efficiency tuning is customary"),
     cite="Geman & McClure 1987, Statistical methods for tomographic image reconstruction",
+    start="huber",
 )
 def geman_mcclure(u: Expr) -> Expr:
     """Bounded and smooth, half a squared residual near zero: for heavy outliers in vision."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ CHOSEN = {
         *("binary_focal", "generalized_cross_entropy", "squared_hinge", "hinge", "ramp"),
         *("savage", "exponential"),
     ),
-    "regression": ("l1", "huber", "smooth_l1", "log_cosh", "cauchy", "tukey_biweight"),
+    "regression": ("l1", "huber", "log_cosh", "cauchy", "tukey_biweight"),
 }
 FAMILIES = {
     "classification": ("probability", "margin"),
@@ -107,7 +108,19 @@ class Candidate:
             return True
         return self.task == "binary" and record.builtin and self.name in LOG_ODDS
 
-    def build(self, classes: int, features: int, class_weight: Array | None) -> Criterion:
+    @cached_property
+    def start(self) -> Candidate | None:
+        """The convex relative that the record names, with the same extras; None if it has none."""
+        record = self.record
+        if record is None or not record.start:
+            return None
+        first = lossmith.formula_of(record.start)
+        loss = getattr(lossmith, record.start)
+        return Candidate(first.name, self.task, tuple(first.defaults.items()), loss, self.extras)
+
+    def build(
+        self, classes: int, features: int, class_weight: Array | None, unit: float = 1.0
+    ) -> Criterion:
         """Make what is trained, for scores, features and targets of a batch."""
         return Criterion(
             self.loss,
@@ -115,6 +128,7 @@ class Candidate:
             dict(self.parameters),
             class_weight=class_weight if self.extra("balanced") else None,
             center=(classes, features, self.extra("center")),
+            unit=unit if self.record is not None else 1.0,
         )
 
     def curve(self, u: Array) -> tuple[Array, Array] | None:
@@ -136,14 +150,19 @@ class Candidate:
         return value, -lossmith.curve(record, at, order=1, **given) / (1.0 + np.exp(u))
 
 
-def parse(texts: Sequence[str], task: str, own: Mapping[str, Any] | None = None) -> list[Candidate]:
+def parse(
+    texts: Sequence[str],
+    task: str,
+    own: Mapping[str, Any] | None = None,
+    baseline: str | None = None,
+) -> list[Candidate]:
     """Read the candidates, baseline first whether or not it was named.
 
     With no text these are the ones chosen for the task, and every one of the person's `own`.
     """
     mine = own or {}
     asked = list(texts) or [",".join((*CHOSEN[task], *mine))]
-    found = [_read(BASELINES[task], task, mine)]
+    found = [_read(baseline or BASELINES[task], task, mine)]
     for text in asked:
         for item in _items(text):
             candidate = _read(item, task, mine)

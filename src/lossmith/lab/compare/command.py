@@ -83,11 +83,18 @@ def _path(**more: bool) -> click.Path:
     help="Thin out the training rows of the rarer half of the classes to 1:R of the largest.",
 )
 @click.option(
+    "--goal",
+    metavar="GOAL",
+    help="What is to be predicted: mean, median, quantile:0.9 or expectile:0.9 of a number; class, "
+    "probability or ranking. It sets the metric that decides, the baseline and the losses that are "
+    "tried.  [default: class; the median, or the mean where many targets are 0]",
+)
+@click.option(
     "--metric",
     help="What decides, stops the training and picks the learning rate: accuracy, "
-    "balanced_accuracy, macro_f1, worst_recall, rare_recall, auc, log_loss, calibration_error; "
-    "mae, rmse, median_error, p95_error.  [default: accuracy, or balanced_accuracy where a class "
-    "has more than 4 times the rows of another; mae]",
+    "balanced_accuracy, macro_f1, worst_recall, rare_recall, auc, average_precision, log_loss, "
+    "brier, calibration_error; mae, rmse, median_error, p95_error, pinball, asymmetric_rmse."
+    "  [default: as the goal has it]",
 )
 @click.option(
     "--model",
@@ -245,7 +252,17 @@ def _run(
     from joblib import cpu_count
     from rich.console import Console
 
-    from lossmith.lab.compare import contest, jobs, plan, record, report, store, summary, terminal
+    from lossmith.lab.compare import (
+        contest,
+        jobs,
+        plan,
+        record,
+        remarks,
+        report,
+        store,
+        summary,
+        terminal,
+    )
     from lossmith.lab.compare.race import looks
     from lossmith.lab.compare.trial import Trial
     from lossmith.lab.data.load import load
@@ -303,6 +320,7 @@ def _run(
         if not tables.is_terminal:
             tables = Console(width=terminal.PIPED_WIDTH)
         terminal.show(tables, outcomes, settings, made.work.task, language)
+        remarks.show(tables, everything)
         written = [page]
         write(page, report.page(everything))
         if json_file:

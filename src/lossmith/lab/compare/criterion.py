@@ -23,6 +23,9 @@ class Criterion(nn.Module):
     a margin take the score of two classes as it is, and losses of a probability take the logits
     (0, score), whose softmax is the same sigmoid; with more classes a margin loss is Crammer and
     Singer's.
+
+    A loss of a residual gets it in units of `unit`, the spread of what a first fit leaves over, so
+    that its parameters mean the same whatever share of the target can be explained.
     """
 
     def __init__(
@@ -32,9 +35,11 @@ class Criterion(nn.Module):
         parameters: Mapping[str, float],
         class_weight: NDArray[np.float64] | None,
         center: tuple[int, int, float],
+        unit: float = 1.0,
     ) -> None:
         super().__init__()
         self.task = task
+        self.unit = unit
         record = getattr(loss, "formula", None)
         self.padded = task == "binary" and record is not None and record.family == "probability"
         self.real = task == "regression" or (
@@ -60,6 +65,8 @@ class Criterion(nn.Module):
         if self.padded:
             given = torch.stack((torch.zeros_like(scores), scores), 1)
         wanted = target.to(scores.dtype) if self.real else target
+        if self.unit != 1.0:
+            given, wanted = given / self.unit, wanted / self.unit
         if self.class_weight is None:
             value: Tensor = self.loss(given, wanted)
         else:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from lossmith.lab.compare import goals, robust
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.metrics import Judged
 from lossmith.lab.compare.settings import GROUPS, Settings
@@ -43,6 +44,7 @@ class Rowset:
     origin: float
     unit: float
     class_weight: NDArray[np.float64] | None
+    residual_unit: float = 1.0  # of the numbers: the robust spread that a first fit leaves over
 
     def judged_for(self, probabilities: bool) -> dict[str, Part]:
         """The parts, for a loss whose scores are meant as probabilities or not."""
@@ -128,10 +130,11 @@ def _make(dataset: Dataset, settings: Settings, place: Place) -> Rowset:
     target, wanted = spoiled.target[~apart], spoiled.target[apart]
     truth = dataset.target[test]
     origin, unit, rarest = 0.0, 1.0, 0
-    weight = None
+    weight, residual_unit = None, 1.0
     if dataset.task == "regression":
         origin, unit = _scale(target)
         target, wanted, true = ((part - origin) / unit for part in (target, wanted, truth))
+        residual_unit = robust.unit(arrays[0], target)
     else:
         true = truth
         rarest = int(dataset.counts.argmin())
@@ -140,7 +143,8 @@ def _make(dataset: Dataset, settings: Settings, place: Place) -> Rowset:
 
     def part(of: torch.Tensor, against: NDArray[Any], most: int) -> Part:
         some = np.unique(np.linspace(0, len(against) - 1, min(most, len(against))).astype(int))
-        template = Judged(dataset.task, np.empty(0), against[some], classes, rarest)
+        level = goals.level_of(settings.goal)
+        template = Judged(dataset.task, np.empty(0), against[some], classes, rarest, level=level)
         return Part(of if len(some) == len(against) else of[torch.from_numpy(some)], template)
 
     dtype = torch.float32 if dataset.task == "regression" else torch.int64
@@ -159,6 +163,7 @@ def _make(dataset: Dataset, settings: Settings, place: Place) -> Rowset:
         origin,
         unit,
         weight,
+        residual_unit,
     )
 
 

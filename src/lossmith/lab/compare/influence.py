@@ -109,31 +109,78 @@ def macro_f1(said: Said) -> Array:
     return found
 
 
-def auc(said: Said) -> Array | None:
-    """DeLong's placements: the share of rows of the other class, same fold, that a row is apart of.
+# From scores of one training and which rows are of the class: what each row adds to a measure.
+Kernel = Callable[[Array, NDArray[np.bool_]], Array]
 
-    Scores of two trainings have no common scale, so rows are ranked within their fold.
+
+def orders(scores: Array, target: NDArray[Any]) -> list[tuple[NDArray[np.bool_], Array]]:
+    """Which rows are of a class, and their scores for it: of each class that can be judged so.
+
+    With two classes there is one. With more, a class is ordered by its score minus the largest of
+    the others, which needs no softmax.
     """
-    found = np.full(said.fold.shape, np.nan)
-    for repeat, fold in enumerate(said.fold):
-        for part in np.unique(fold):
-            here = fold == part
-            score, true = said.facts["score"][repeat, here], said.target[here] == 1
-            found[repeat, here] = _placements(score, true)
-    if np.isnan(found).all():
-        return None
-    return np.where(np.isnan(found), np.nanmean(found), found)
+    if scores.ndim == 1:
+        found = [(target == 1, scores)]
+    else:
+        found = [
+            (target == kind, scores[:, kind] - np.delete(scores, kind, axis=1).max(1))
+            for kind in np.unique(target)
+        ]
+    return [(true, score) for true, score in found if 0 < true.sum() < len(true)]
 
 
-def _placements(score: Array, true: NDArray[np.bool_]) -> Array | float:
+def mean_order(scores: Array, target: NDArray[Any], kernel: Kernel) -> Array | None:
+    """What each row adds, over all the orders of one training; None where there is no order."""
+    found = [kernel(score, true) for true, score in orders(scores, target)]
+    return np.mean(found, axis=0) if found else None
+
+
+def ranked(name: str, kernel: Kernel) -> ByRow:
+    """A measure of order. Scores of two trainings have no common scale: each fold is by itself.
+
+    With more than two classes it was worked out where all the scores were, and kept under `name`.
+    """
+
+    def rows(said: Said) -> Array | None:
+        if "score" not in said.facts:
+            return said.facts[name].astype(np.float64) if name in said.facts else None
+        found = np.full(said.fold.shape, np.nan)
+        for repeat, fold in enumerate(said.fold):
+            for part in np.unique(fold):
+                here = fold == part
+                made = mean_order(said.facts["score"][repeat, here], said.target[here], kernel)
+                found[repeat, here] = np.nan if made is None else made
+        if np.isnan(found).all():
+            return None
+        return np.where(np.isnan(found), np.nanmean(found), found)
+
+    return rows
+
+
+def placements(score: Array, true: NDArray[np.bool_]) -> Array:
+    """DeLong's: the share of rows of the other kind that a row is apart of, around the AUC."""
     ones, zeros = int(true.sum()), int((~true).sum())
-    if not ones or not zeros:
-        return np.nan
     ranks, apart = rankdata(score), np.empty(len(score))
     apart[true] = (ranks[true] - rankdata(score[true])) / zeros
     apart[~true] = 1 - (ranks[~true] - rankdata(score[~true])) / ones
     area = float(apart[true].mean())
     return area + (apart - area) * np.where(true, len(true) / ones, len(true) / zeros)
+
+
+def precisions(score: Array, true: NDArray[np.bool_]) -> Array:
+    """Average precision: a row changes its own share, and the precision at each row it is above."""
+    order = np.argsort(-score, kind="stable")
+    last = np.searchsorted(-score[order], -score, side="right")  # rows at or above each row
+    above = np.cumsum(true[order])[last - 1]
+    precision = above / last
+    mean = float(precision[true].mean())
+    # Sums over the true rows at or below a row, of what it adds there if true, takes if not.
+    drop = np.where(true, 1 / last, 0.0)[order]
+    rest = np.where(true, precision / last, 0.0)[order]
+    first = np.searchsorted(-score[order], -score, side="left")
+    below = [np.append(np.cumsum(part[::-1])[::-1], 0.0)[first] for part in (drop, rest)]
+    slope = np.where(true, precision - mean + below[0] - below[1], -below[1]) / true.sum()
+    return mean + len(true) * slope
 
 
 def calibration_error(bins: int) -> ByRow:
@@ -143,7 +190,7 @@ def calibration_error(bins: int) -> ByRow:
         if "top" not in said.facts:
             return None
         top = said.facts["top"].astype(np.float64)
-        gap = said.weight * (top - said.right)
+        gap = said.weight * (top - said.facts.get("hit", said.right))
         place = np.minimum((top * bins).astype(np.int64), bins - 1)
         sums = np.bincount(place.ravel(), gap.ravel(), bins)
         return gap * np.where(sums < 0, -1.0, 1.0)[place]
@@ -157,8 +204,21 @@ def absolute(said: Said) -> Array:
 
 
 def root_mean_square(said: Said) -> Array:
+    """The root of the mean of the squared errors."""
+    return _root(said.facts["error"].astype(np.float64) ** 2)
+
+
+def root_mean_of(name: str) -> ByRow:
+    """The root of the mean of what is kept under a name."""
+
+    def rows(said: Said) -> Array | None:
+        return _root(said.facts[name].astype(np.float64)) if name in said.facts else None
+
+    return rows
+
+
+def _root(square: Array) -> Array:
     """The root of a mean, by its slope there."""
-    square = said.facts["error"].astype(np.float64) ** 2
     mean = square.mean(1, keepdims=True)
     root = np.sqrt(mean)
     return root + np.divide(square - mean, 2 * root, out=np.zeros_like(square), where=root > 0)

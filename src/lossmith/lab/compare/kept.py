@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from lossmith.lab.compare.influence import mean_order, placements, precisions
 from lossmith.lab.compare.metrics import Judged
 from lossmith.lab.data.dataset import Dataset
 
@@ -75,17 +76,23 @@ def _evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 def facts(judged: Judged) -> Facts:
     """What is kept of these rows under one training."""
     if judged.task == "regression":
-        return {"error": (judged.scores - judged.target).astype(np.float32)}
+        numbers = {"error": judged.scores - judged.target}
+        if judged.level is not None:
+            numbers |= {"pinball": judged.pinball, "asymmetric": judged.asymmetric}
+        return {name: values.astype(np.float32) for name, values in numbers.items()}
     found: Facts = {"said": judged.predicted.astype(np.int32)}
     if judged.task == "binary":
         found["score"] = judged.scores.astype(np.float32)
+    else:
+        for name, kernel in (("auc", placements), ("average_precision", precisions)):
+            if (each := mean_order(judged.scores, judged.target, kernel)) is not None:
+                found[name] = each.astype(np.float32)
     if judged.probabilities:
-        own = np.arange(len(judged.target)), judged.target
-        probability = judged.probability
         found["surprise"] = _surprise(judged).astype(np.float32)
-        found["top"] = probability.max(1).astype(np.float32)
-        square = (probability**2).sum(1) - 2 * probability[own] + 1
-        found["brier"] = square.astype(np.float32)
+        found["top"] = judged.probability.max(1).astype(np.float32)
+        hit = judged.probability.argmax(1) == judged.target  # whatever the cut
+        found["hit"] = hit.astype(np.int8)
+        found["brier"] = judged.square.astype(np.float32)
     return found
 
 

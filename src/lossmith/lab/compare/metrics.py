@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from lossmith.lab.compare import influence
 
@@ -30,13 +30,15 @@ class Judged:
     classes: int = 0
     rarest: int = 0
     probabilities: bool = False
+    level: float | None = None  # of the quantile or expectile that is to be predicted
+    shift: Any = 0.0  # added to the scores before they are cut into classes, and only there
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The predicted classes; a score of 0 goes to class 0, as argmax does with equal scores."""
         if self.task == "binary":
-            return (self.scores > 0).astype(np.int64)
-        return self.scores.argmax(1).astype(np.int64)
+            return (self.scores + self.shift > 0).astype(np.int64)
+        return (self.scores + self.shift).argmax(1).astype(np.int64)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
@@ -59,9 +61,31 @@ class Judged:
         return np.asarray(softmax(self.scores, axis=1))
 
     @cached_property
+    def square(self) -> Array:
+        """Of each row the squared distance of its probabilities from the truth (Brier 1950)."""
+        own = self.probability[np.arange(len(self.target)), self.target]
+        return np.asarray((self.probability**2).sum(1) - 2 * own + 1)
+
+    @cached_property
     def errors(self) -> Array:
         """Absolute residuals."""
         return np.abs(self.scores - self.target)
+
+    @cached_property
+    def slant(self) -> Array:
+        """What a residual weighs when a level is to be predicted: more on the side it names."""
+        level = 0.5 if self.level is None else self.level
+        return np.where(self.target >= self.scores, level, 1 - level)
+
+    @cached_property
+    def pinball(self) -> Array:
+        """The pinball loss of each row."""
+        return self.slant * self.errors
+
+    @cached_property
+    def asymmetric(self) -> Array:
+        """Twice the asymmetric square of each row."""
+        return 2 * self.slant * self.errors**2
 
 
 @dataclass(frozen=True)
@@ -69,12 +93,13 @@ class Metric:
     """A number that judges: what it is called, which way is better, and how it is written."""
 
     label: str
-    unit: str  # "percent", "nats", or "target": the unit of the target
+    unit: str  # "percent", "nats", "square" of a probability, or "target": that of the target
     tasks: tuple[str, ...]
     value: Callable[[Judged], float | None]  # of some rows under one training
     rows: influence.ByRow  # of every row of a comparison: its mean over the rows is the metric
     higher: bool = True
     probabilities: bool = False  # only where scores are meant as probabilities
+    cut: bool = False  # each loss is judged at its own best cut, chosen on validation rows
     counts: bool = False  # rows that are right or wrong: one row is its finest step
 
 
@@ -95,10 +120,25 @@ def _log_loss(judged: Judged) -> float:
     return float(log_loss(judged.target, judged.probability, labels=labels))
 
 
-def _auc(judged: Judged) -> float | None:
-    if judged.task != "binary" or len(np.unique(judged.target)) < 2:
-        return None
-    return float(roc_auc_score(judged.target, judged.scores))
+def _ranked(judged: Judged, measure: Callable[[Any, Array], float]) -> float | None:
+    """A measure of the order of the rows; with more classes the mean of each against the others."""
+    orders = influence.orders(judged.scores, judged.target)
+    found = [float(measure(true, score)) for true, score in orders]
+    return float(np.mean(found)) if found else None
+
+
+def _brier(judged: Judged) -> float:
+    """The squared distance of the probabilities from the truth, over all classes."""
+    return float(judged.square.mean())
+
+
+def _pinball(judged: Judged) -> float | None:
+    return None if judged.level is None else float(judged.pinball.mean())
+
+
+def _asymmetric(judged: Judged) -> float | None:
+    """The root of twice the asymmetric squares: at level 0.5 the RMSE."""
+    return None if judged.level is None else float(judged.asymmetric.mean() ** 0.5)
 
 
 def calibration(judged: Judged) -> list[list[float]]:
@@ -131,21 +171,33 @@ METRICS: dict[str, Metric] = {
     ),
     "balanced_accuracy": Metric(
         "balanced accuracy", "percent", _CLASSES,
-        lambda j: float(j.recalls.mean()), influence.balanced_accuracy, counts=True,
+        lambda j: float(j.recalls.mean()), influence.balanced_accuracy, cut=True, counts=True,
     ),
-    "macro_f1": Metric("macro-F1", "percent", _CLASSES, _macro_f1, influence.macro_f1),
+    "macro_f1": Metric("macro-F1", "percent", _CLASSES, _macro_f1, influence.macro_f1, cut=True),
     "worst_recall": Metric(
         "worst class recall", "percent", _CLASSES,
-        lambda j: float(j.recalls.min()), influence.recall_of(influence.worst), counts=True,
+        lambda j: float(j.recalls.min()), influence.recall_of(influence.worst),
+        cut=True, counts=True,
     ),
     "rare_recall": Metric(
         "rarest class recall", "percent", _CLASSES,
-        _rare_recall, influence.recall_of(lambda said: said.rarest), counts=True,
+        _rare_recall, influence.recall_of(lambda said: said.rarest), cut=True, counts=True,
     ),
-    "auc": Metric("AUC", "percent", ("binary",), _auc, influence.auc),
+    "auc": Metric(
+        "AUC", "percent", _CLASSES, lambda j: _ranked(j, roc_auc_score),
+        influence.ranked("auc", influence.placements),
+    ),
+    "average_precision": Metric(
+        "average precision", "percent", _CLASSES, lambda j: _ranked(j, average_precision_score),
+        influence.ranked("average_precision", influence.precisions),
+    ),
     "log_loss": Metric(
         "log-loss", "nats", _CLASSES,
         _log_loss, influence.mean_of("surprise"), higher=False, probabilities=True,
+    ),
+    "brier": Metric(
+        "Brier score", "square", _CLASSES,
+        _brier, influence.mean_of("brier"), higher=False, probabilities=True,
     ),
     "calibration_error": Metric(
         "calibration error", "percent", _CLASSES,
@@ -167,6 +219,13 @@ METRICS: dict[str, Metric] = {
         "95th percentile of errors", "target", _NUMBERS,
         lambda j: float(np.quantile(j.errors, 0.95)), influence.quantile_of_errors(0.95),
         higher=False,
+    ),
+    "pinball": Metric(
+        "pinball loss", "target", _NUMBERS, _pinball, influence.mean_of("pinball"), higher=False
+    ),
+    "asymmetric_rmse": Metric(
+        "asymmetric RMSE", "target", _NUMBERS, _asymmetric,
+        influence.root_mean_of("asymmetric"), higher=False,
     ),
 }  # fmt: skip
 

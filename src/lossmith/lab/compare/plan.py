@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lossmith.errors import InputError
-from lossmith.lab.compare import conditions, folds, models, owned
+from lossmith.lab.compare import conditions, folds, goals, models, owned, same
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import CLEAN, Condition
 from lossmith.lab.compare.folds import Place
-from lossmith.lab.compare.metrics import IMBALANCED, METRICS, headline
+from lossmith.lab.compare.goals import Goal
+from lossmith.lab.compare.metrics import IMBALANCED, METRICS
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.trial import Trial, Work
 from lossmith.lab.data.builtin import SHIPPED
@@ -31,6 +32,8 @@ class Plan:
     dataset: Dataset
     candidates: list[Candidate]
     reasons: dict[str, str]
+    left_out: tuple[str, ...] = ()  # losses that would have run twice, a sentence each
+    goal: str = ""  # what is to be predicted, and why that, in a sentence
 
     @property
     def trials(self) -> list[Trial]:
@@ -54,27 +57,46 @@ def resolve(settings: Settings, dataset: Dataset) -> Plan:
     conditions.suited(asked, task)
     own = None if settings.losses_from is None else owned.text_of(settings.losses_from)
     mine = owned.losses(own, settings.losses_from or "") if own is not None else None
-    candidates = parse(settings.losses, task, mine)
+    goal, why = _goal(settings, dataset)
+    candidates = (
+        parse(settings.losses, task, mine, goal.baseline(task))
+        if settings.losses
+        else [*goal.chosen(task), *parse([",".join(mine)], task, mine)[1:]]
+        if mine
+        else goal.chosen(task)
+    )
     ratios = {c.key: folds.class_ratio(dataset, settings, c) for c in asked}
     features = _features(settings, dataset, asked[0])
     if not settings.losses:
         candidates = [c for c in candidates if features or not c.extra("center")]
         if max(ratios.values()) > IMBALANCED:
             candidates[1:1] = parse([f"{candidates[0].name}:balanced=1"], task)[1:]
+    candidates, left_out = same.apart(candidates)
     for candidate in candidates:
         if candidate.extra("center") and not features:
             raise InputError(
                 f"{candidate.spec}: --model {settings.model} has no hidden features for a center "
                 "loss: use mlp, cnn, or a torch.nn.Sequential that ends in its head"
             )
-    chosen = {key: headline(task, ratio) for key, ratio in ratios.items()}
+    chosen = {key: goal.metric(task, ratio) for key, ratio in ratios.items()}
     if settings.metric is not None:
         _suits(settings.metric, task, candidates)
         chosen = dict.fromkeys(chosen, (settings.metric, "chosen by --metric"))
+        why = f"{why} {goal.doubt(settings.metric)}".rstrip()
     specs = tuple(candidate.spec for candidate in candidates)
-    full = replace(settings, losses=specs, conditions=asked)
+    full = replace(settings, losses=specs, conditions=asked, goal=goal.text)
     work = Work(full, task, own, tuple((key, name) for key, (name, _) in chosen.items()))
-    return Plan(work, dataset, candidates, {key: why for key, (_, why) in chosen.items()})
+    own_cut = "; each loss at its own best cut, chosen on held-back rows"
+    reasons = {k: why + own_cut * METRICS[name].cut for k, (name, why) in chosen.items()}
+    return Plan(work, dataset, candidates, reasons, tuple(left_out), why)
+
+
+def _goal(settings: Settings, dataset: Dataset) -> tuple[Goal, str]:
+    inferred, why = goals.infer(dataset, settings.metric)
+    goal = inferred if settings.goal is None else goals.read(settings.goal, dataset.task)
+    if goal == inferred:
+        return goal, why  # said or not: the command on the page says it, and gives the same page
+    return goal, f"Goal: {goal.words}, as --goal says."
 
 
 def _features(settings: Settings, dataset: Dataset, condition: Condition) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.lab.compare import by_metric, goals
 from lossmith.lab.compare.candidates import EXTRAS, Candidate
+from lossmith.lab.compare.decisions import decisions
 from lossmith.lab.compare.evidence import Result
 from lossmith.lab.compare.metrics import METRICS
 from lossmith.lab.compare.plan import Plan
@@ -63,7 +65,11 @@ def as_data(
         "candidates": [_candidate(candidate) for candidate in plan.candidates],
         "language": language,
         "estimand": estimand(settings.folds),
-        "conditions": [_outcome(outcome, language) for outcome in outcomes],
+        "goal": {"text": settings.goal, "says": plan.goal},
+        "left_out": list(plan.left_out),
+        "conditions": [
+            _outcome(outcome, language) | _beside(plan, outcome, results) for outcome in outcomes
+        ],
         "trials": [{k: v for k, v in result.items() if k not in BESIDE} for result in results],
         "seconds": {
             "this_run": round(seconds, 3),
@@ -104,6 +110,20 @@ def as_csv(data: dict[str, Any]) -> str:
     return out.getvalue()
 
 
+def _beside(plan: Plan, outcome: Outcome, results: Sequence[Result]) -> dict[str, Any]:
+    """What else the same trials say: by other metrics, and with other cuts."""
+    level = goals.level_of(plan.work.settings.goal)
+    own = by_metric.says(outcome, level)
+    cut = decisions(plan.candidates, results, outcome.condition.key)
+    said = [entry["says"] for entry in own] + ([cut["says"]] if cut and cut["says"] else [])
+    return {
+        "remarks": said,
+        "by_metric": by_metric.best(outcome),
+        "is_metric": own,
+        "decisions": cut,
+    }
+
+
 def _candidate(candidate: Candidate) -> dict[str, Any]:
     record = candidate.record
     axis = AXIS * (_REACH if candidate.task == "regression" else 1.0)
@@ -117,6 +137,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "about": record.doc.partition("\n\n")[0] if record else "A function of your own.",
         "extras": [EXTRAS[key] for key, _ in candidate.extras],
         "cite": record.cite if record else "",
+        "start": candidate.start.phrase if candidate.start else None,
         "curve": None
         if curves is None
         else {

@@ -127,12 +127,16 @@ METRIC_NAMES_ZH: Mapping[str, str] = {
     "worst_recall": "最差类召回率",
     "rare_recall": "最少类召回率",
     "auc": "AUC",
+    "average_precision": "平均精度",
     "log_loss": "对数损失",
+    "brier": "Brier 分数",
     "calibration_error": "校准误差",
     "mae": "MAE",
     "rmse": "RMSE",
     "median_error": "误差中位数",
     "p95_error": "误差的 95 % 分位数",
+    "pinball": "分位数损失",
+    "asymmetric_rmse": "非对称 RMSE",
 }
 
 

@@ -20,7 +20,7 @@ GROUPS = 5  # parts of the training rows, from which the validation parts are ta
 class Settings:
     """One comparison: which data, which losses, under which conditions, with which budget.
 
-    What a person leaves open (task, losses, conditions, metric) is filled in by `plan.resolve`.
+    What a person leaves open (task, losses, conditions, goal, metric) `plan.resolve` fills in.
     """
 
     data: str = "digits"
@@ -29,6 +29,7 @@ class Settings:
     losses: tuple[str, ...] = ()
     losses_from: str | None = None
     conditions: tuple[Condition, ...] = ()
+    goal: str | None = None
     metric: str | None = None
     model: str = "mlp"
     hidden: int = 64
@@ -78,7 +79,7 @@ class Settings:
     def command(self) -> str:
         """The command line that gives the same digits, every default written out."""
         words = ["lossmith", "compare", self.data]
-        for option in ("target", "task", "losses_from", "metric"):
+        for option in ("target", "task", "losses_from", "goal", "metric"):
             if (value := getattr(self, option)) is not None:
                 words += [f"--{option.replace('_', '-')}", value]
         words += ["--losses", ",".join(self.losses)]

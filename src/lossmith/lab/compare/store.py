@@ -32,9 +32,9 @@ LOCK = "lock"
 # Of the laboratory, the files that a trial passes through. Those that only tell of it are not here,
 # nor those that read data, whose result has a fingerprint of its own.
 DECIDING = (
-    *("compare/candidates", "compare/conditions", "compare/criterion", "compare/folds"),
-    *("compare/influence", "compare/kept", "compare/metrics"),
-    *("compare/models", "compare/owned", "compare/settings", "compare/spoil"),
+    *("compare/candidates", "compare/conditions", "compare/criterion", "compare/cuts"),
+    *("compare/folds", "compare/goals", "compare/influence", "compare/kept", "compare/metrics"),
+    *("compare/models", "compare/owned", "compare/robust", "compare/settings", "compare/spoil"),
     *("compare/train", "compare/trial", "data/dataset", "data/files", "data/prepare"),
 )
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from lossmith.lab.compare import cuts
 from lossmith.lab.compare.criterion import Criterion
-from lossmith.lab.compare.metrics import Judged, Metric
+from lossmith.lab.compare.metrics import METRICS, Judged
 from lossmith.lab.compare.models import Net
 
 BLOCK = 8192  # rows that are scored at a time, so that memory stays bounded
+HEAD_START = 3  # a loss that starts from a convex relative lends it 1 of so many epochs
 SHOWN = 2000  # rows that the curves for the pictures are measured on, at most
 
 
@@ -31,19 +33,9 @@ class Part:
         """What the rows are judged against."""
         return self.template.target
 
-    def score(self, net: Net, metric: Metric) -> float:
-        """The metric on these rows, turned so that higher is better; -inf if a score is not finite.
-
-        A metric that these rows cannot show, such as the recall of a class that is not among
-        them, is 0.
-        """
-        scores = scores_of(net, self.rows)
-        if not np.isfinite(scores).all():
-            return -np.inf
-        t = self.template
-        judged = Judged(t.task, scores, t.target, t.classes, t.rarest, t.probabilities)
-        value = metric.value(judged) or 0.0
-        return value if metric.higher else -value
+    def judged(self, net: Net) -> Judged:
+        """These rows with their scores."""
+        return replace(self.template, scores=scores_of(net, self.rows))
 
 
 @dataclass(frozen=True)
@@ -81,38 +73,48 @@ def fit(
     parts: dict[str, Part],
     rate: float,
     budget: Budget,
-    metric: Metric,
+    metric: str,
     order: torch.Generator,
+    start: Criterion | None = None,
 ) -> Fit:
     """Train on the rows, and keep the epoch that is best on parts["validation"].
+
+    With a `start` the first epochs, a third of all, are trained by that, with an optimiser of
+    their own; none of them is kept, for what is judged is what the loss itself makes of them.
 
     A later epoch with an equal score is kept too, but only a better one prolongs the training.
     The other parts are for the curves of the pictures; nothing is chosen by them.
     """
-    trained = [*net.parameters(), *criterion.parameters()]
-    optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
+    lent = budget.epochs // HEAD_START if start is not None else 0
+    active = start if start is not None and lent else criterion
+    trained, optimizer = _optimizer(net, active, rate)
     curves: dict[str, list[float]] = {name: [] for name in parts}
-    best, best_epoch, better = -np.inf, 0, 0
+    best, best_epoch, better = -np.inf, 0, lent
     kept: list[Tensor] = []
     for epoch in range(1, budget.epochs + 1):
+        if epoch == lent + 1 and lent:
+            active = criterion
+            trained, optimizer = _optimizer(net, active, rate)
         net.train()
         total = torch.zeros((), dtype=torch.float64)
         for batch in torch.randperm(len(rows), generator=order).split(budget.batch_size):
             if len(batch) == 1 < budget.batch_size:
                 continue  # one row left over, from which no batch normalisation can learn
             scores, features = net(rows[batch])
-            value = criterion(scores, features, target[batch])
+            value = active(scores, features, target[batch])
             for weights in trained:  # what zero_grad does, without its hooks
                 weights.grad = None
             value.backward()
             optimizer.step()
             total += value.detach()
         net.eval()
-        scored = {name: part.score(net, metric) for name, part in parts.items()}
+        scored = _scored(net, parts, metric)
         if not bool(torch.isfinite(total)) or min(scored.values()) == -np.inf:
             return Fit(net, None, epoch, curves, f"not finite in epoch {epoch}")
         for name, score in scored.items():
-            curves[name].append(score if metric.higher else -score)
+            curves[name].append(score if METRICS[metric].higher else -score)
+        if epoch <= lent:
+            continue
         if scored["validation"] >= best:
             better = epoch if scored["validation"] > best else better
             best, best_epoch = scored["validation"], epoch
@@ -121,6 +123,30 @@ def fit(
             break
     net.load_state_dict(dict(zip(net.state_dict(), kept, strict=True)))
     return Fit(net, best, best_epoch, curves)
+
+
+def _scored(net: Net, parts: dict[str, Part], metric: str) -> dict[str, float]:
+    """The metric on each part, turned so that higher is better; -inf if a score is not finite.
+
+    A metric that some rows cannot show, such as the recall of a class that is not among them, is 0
+    there. A metric that is judged at the best cut takes that of the validation rows for all.
+    """
+    about = METRICS[metric]
+    judged = {name: part.judged(net) for name, part in parts.items()}
+    if not all(np.isfinite(part.scores).all() for part in judged.values()):
+        return dict.fromkeys(parts, -np.inf)
+    if about.cut:
+        shift = cuts.best(judged["validation"], metric)
+        judged = {name: replace(part, shift=shift) for name, part in judged.items()}
+    values = {name: about.value(part) or 0.0 for name, part in judged.items()}
+    return {name: value if about.higher else -value for name, value in values.items()}
+
+
+def _optimizer(
+    net: Net, criterion: Criterion, rate: float
+) -> tuple[list[nn.Parameter], torch.optim.Optimizer]:
+    trained = [*net.parameters(), *criterion.parameters()]
+    return trained, torch.optim.Adam(trained, lr=rate, fused=True)
 
 
 def scores_of(net: Net, rows: Tensor) -> NDArray[np.float64]:

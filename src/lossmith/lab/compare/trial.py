@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lossmith.lab.compare import folds, kept, models, owned
+from lossmith.lab.compare import cuts, folds, goals, kept, models, owned
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.folds import Place, Rowset
-from lossmith.lab.compare.metrics import METRICS, Judged, calibration, judge
+from lossmith.lab.compare.metrics import calibration, judge
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.train import Budget, Fit, features_of, fit, one_thread, scores_of
 from lossmith.lab.data.dataset import Dataset
@@ -38,7 +38,9 @@ class Work:
         mine = None
         if self.own is not None and self.settings.losses_from is not None:
             mine = owned.losses(self.own, self.settings.losses_from)
-        return parse(self.settings.losses, self.task, mine)
+        goal = self.settings.goal
+        first = None if goal is None else goals.read(goal).baseline(self.task)
+        return parse(self.settings.losses, self.task, mine, first)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def run(work: Work, dataset: Dataset, trial: Trial) -> dict[str, Any]:
             dataset, work.settings, Place(trial.condition, trial.repeat, trial.fold)
         )
         with one_thread():
-            result |= _judged(chosen[0], rows, candidate, trial, kept.chosen(dataset).place)
+            wanted = kept.chosen(dataset).place
+            result |= _judged(work, chosen[0], rows, candidate, trial, wanted)
     result["seconds"] = time.perf_counter() - begin
     return result
 
@@ -99,7 +102,7 @@ def _tuned(
     The same first weights and the same batches for every loss and every rate.
     """
     settings = work.settings
-    metric = METRICS[dict(work.metrics)[trial.condition.key]]
+    metric = dict(work.metrics)[trial.condition.key]
     outputs = len(dataset.classes) if dataset.task == "classification" else 1
     fits: dict[float, list[Fit]] = {rate: [] for rate in settings.learning_rates}
     for group in reversed(range(settings.inner_folds)):
@@ -115,11 +118,14 @@ def _tuned(
         for rate in settings.learning_rates:
             torch.manual_seed(int(weights))
             net = models.build(settings.model, shape, outputs, settings.hidden)
-            criterion = candidate.build(len(dataset.classes), features, rows.class_weight)
+            wanted = (len(dataset.classes), features, rows.class_weight, rows.residual_unit)
+            criterion = candidate.build(*wanted)
+            start = candidate.start.build(*wanted) if candidate.start else None
             order = torch.Generator().manual_seed(int(batches))
             try:
                 made = fit(
-                    net, criterion, rows.rows, rows.target, parts, rate, budget, metric, order
+                    *(net, criterion, rows.rows, rows.target, parts, rate, budget, metric, order),
+                    start,
                 )
             except Exception as error:
                 if candidate.record is not None:
@@ -145,14 +151,25 @@ def _mean(scores: Sequence[float | None]) -> float | None:
 
 
 def _judged(
-    chosen: Fit, rows: Rowset, candidate: Candidate, trial: Trial, wanted: NDArray[np.int64]
+    work: Work,
+    chosen: Fit,
+    rows: Rowset,
+    candidate: Candidate,
+    trial: Trial,
+    wanted: NDArray[np.int64],
 ) -> dict[str, Any]:
     scores = scores_of(chosen.net, rows.test) * rows.unit + rows.origin
     if not np.isfinite(scores).all():
         return {"status": "diverged", "why": "the score of a test row is not finite"}
     task = candidate.task
-    classes = len(rows.class_weight) if rows.class_weight is not None else 0
-    judged = Judged(task, scores, rows.truth, classes, rows.rarest, candidate.gives_probabilities)
+    template = rows.judged_for(candidate.gives_probabilities)["test"].template
+    judged = replace(template, scores=scores, target=rows.truth)
+    also: dict[str, Any] = {}
+    if task != "regression":
+        metric = dict(work.metrics)[trial.condition.key]
+        also = cuts.judge(rows.parts["validation"].judged(chosen.net), judged, metric)
+        if also["cut"]["decides"]:
+            judged = replace(judged, shift=np.asarray(also["cut"]["shift"]))
     curves = {
         name: [round(value * rows.unit, 6) for value in values]
         for name, values in chosen.curves.items()
@@ -162,6 +179,7 @@ def _judged(
     found: dict[str, Any] = {
         "metrics": judge(judged),
         "curves": curves,
+        **also,
         "rows": {"place": rows.place[some].astype(np.int32), **kept.facts(few)},
     }
     if task == "regression":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor, isnan, log10
 
 from lossmith.lab.compare.metrics import METRICS
@@ -17,7 +18,7 @@ def scaled(value: Interval | None, metric: str, sign: str = "") -> str:
     unit = METRICS[metric].unit
     factor = 100.0 if unit == "percent" else 1.0
     mean, reach = factor * value.mean, factor * value.half_width
-    digits = 1 if unit == "percent" else 3 if unit == "nats" else _digits(mean, reach)
+    digits = {"percent": 1, "nats": 3, "square": 4}.get(unit) or _digits(mean, reach)
     text = f"{mean:{sign}.{digits}f}".replace("-", "−")
     return text if isnan(reach) else f"{text} ± {reach:.{digits}f}"
 
@@ -33,3 +34,10 @@ def _digits(mean: float, reach: float) -> int:
     if isnan(reach) or reach <= 0:
         return max(0, 2 - floor(log10(abs(mean)))) if mean else 2
     return min(12, max(0, 1 - floor(log10(reach))))
+
+
+def joined(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -86,6 +86,8 @@ def page(record: Formula, values: dict[str, float], as_latex: bool = False) -> l
     corners = kinks.kinks(record, **values)
     if corners:
         lines += [f"Kinks{at}", *(f"  {answers.kink_text(k)}" for k in corners), ""]
+    if record.start:
+        lines += ["Start", *_wrapped(f"train {record.start} first, then go on with this one"), ""]
     if record.twin:
         lines += ["Twin", *_wrapped(record.twin), ""]
     if record.cite:
