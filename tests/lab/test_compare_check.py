@@ -32,4 +32,4 @@ def test_the_comparison_is_sound_and_a_broken_one_is_found_out(tmp_path: Path) -
 
 def test_what_chance_explains() -> None:
     assert most(0.05, 100) == 0.05 + 3 * (0.05 * 0.95 / 100) ** 0.5
-    assert most(0.05, 10**12) < 0.0500001
+    assert most(0.05, 10**12) < 0.050001

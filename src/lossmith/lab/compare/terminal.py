@@ -120,11 +120,11 @@ def show(
 
 def table(outcome: Outcome, task: str) -> Table:
     """The table of one condition."""
-    beside = [name for name in BESIDE[task] if name != outcome.metric][:3]
+    beside = [name for name in BESIDE[task] if name != outcome.metric][:2]
     made = Table(title=outcome.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     made.add_column("", no_wrap=True)
     made.add_column("loss")
-    heads = (_head(outcome.metric), "vs baseline", "behind at most")
+    heads = (_head(outcome.metric), "vs baseline", "behind ≤")
     for head in (*heads, *(_head(name) for name in beside)):
         made.add_column(head, justify="right")
     for row in outcome.rows:
