@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from lab import browser
 from lab.markup import Page
-from lossmith.lab.claims import ledger
+from lossmith.lab.claims import ledger, outliers
+from lossmith.lab.claims.claim import RULE
 from lossmith.lab.cli import main
 
 pytestmark = pytest.mark.slow  # the first test waits for all fifteen experiments
@@ -82,6 +84,30 @@ def test_what_no_seed_can_change_comes_out_right(data: Any) -> None:
         assert found[name]["verdict"] == "holds", found[name]["parts"]
     assert found["sigmoid_l2"]["parts"][0]["holds"]
     assert found["sparsity"]["parts"][0]["holds"]
+
+
+def test_the_rule_is_said_once_and_its_parts_at_every_claim(page: Page, data: Any) -> None:
+    assert page.text.count(RULE) == 1
+    plain = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    for claim in data["claims"]:
+        assert claim["rule"].startswith(RULE)
+        assert all(part["asks"] in plain for part in claim["parts"])
+
+
+def test_the_trend_has_intervals_and_ticks_where_something_was_measured() -> None:
+    rng = np.random.default_rng(0)
+    cases = [(loss, share) for loss in outliers.LOSSES for share in outliers.SHARES]
+    errors = {case: rng.uniform(0.5, 2, 4).tolist() for case in cases}
+    made = str(outliers._trend(errors).drawing)
+    ticks = re.findall(r'<g id="[^"]*-xtick_\d+">.*?<text[^>]*>([^<]*)</text>', made, re.DOTALL)
+    assert ticks == ["0", "5", "10", "20"]
+    said = re.search(r"<desc[^>]*>(.*?)</desc>", made, re.DOTALL)
+    assert said is not None
+    for loss, title in outliers.LOSSES.items():
+        mean = np.mean(errors[loss, 0.0])
+        assert f"{title} from {mean:.2f} [" in said[1]
+    bars = re.findall(r'<g id="[^"]*-LineCollection_\d+">(.*?)</g>', made, re.DOTALL)
+    assert [bar.count("<path") for bar in bars] == [len(outliers.SHARES)] * len(outliers.LOSSES)
 
 
 def test_the_page_closes_what_it_opens(text: str, page: Page) -> None:

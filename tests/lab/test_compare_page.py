@@ -9,6 +9,8 @@ import pytest
 from lab.markup import Page
 from lossmith.lab.compare import confusion, report
 from lossmith.lab.page import drawing
+from lossmith.lab.picture import style
+from lossmith.lab.picture.style import looks
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +63,21 @@ def test_it_names_every_loss_and_draws_every_figure(page: Page) -> None:
     assert all(drawing.get("aria-hidden") == "true" for drawing in silent)
 
 
-def test_no_stand_in_colour_is_left(text: str) -> None:
+def test_colours_are_the_theme_s_and_each_loss_has_its_own_look(text: str, folder: Path) -> None:
     assert "#c0ff" not in text
-    assert {f"var(--s{place})" for place in range(9)} <= set(re.findall(r"var\(--s\d+\)", text))
+    names = [c["spec"].partition(":")[0] for c in json.loads(
+        (folder / "numbers.json").read_text())["candidates"]
+    ]  # fmt: skip
+    assert len(names) == 10
+    made = looks(names)
+    assert len({look.stroke for look in made}) == 10
+    for name, look in zip(names, made, strict=True):
+        colour, pattern = look.stroke
+        assert name == "endless" or look == style.look(name)
+        # In the key, in each table, and in a drawing.
+        assert text.count(f'stroke="{colour}" stroke-width="2.6" stroke-dasharray="{pattern}"') >= 3
+        assert f"stroke: {colour}" in text
+    assert {f"var(--s{hue})" for hue in range(6)} <= set(re.findall(r"var\(--s\d+\)", text))
     assert "--s10:" in text
     colours = re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", text)
     assert colours == [], "a colour that would not follow the page's theme"

@@ -64,8 +64,8 @@ def test_formulas_that_are_and_are_not_one(task: str, text: str, expected: float
 def test_the_second_name_of_a_formula_is_left_out_and_said() -> None:
     kept, said = apart(parse(["huber,smooth_l1,huber:delta=2,smooth_l1:beta=2"], "regression"))
     assert [c.spec for c in kept] == ["l2", "huber:delta=1", "huber:delta=2"]
-    assert said[0].startswith("Smooth L1 (beta = 1) is the formula of huber (delta = 1)")
-    assert "0.5 times huber (delta = 2)" in said[1]
+    assert said[0].startswith("Smooth L1 (beta = 1) is the formula of Huber (delta = 1)")
+    assert "0.5 times Huber (delta = 2)" in said[1]
 
 
 @pytest.mark.parametrize("task", CHOSEN)
@@ -84,6 +84,7 @@ def test_a_start_is_a_convex_relative(name: str) -> None:
     assert candidate.start is not None
     assert candidate.start.spec.startswith(record.start)
     assert candidate.start.extra("seed") == 2
+    assert candidate.start.extra("balanced") == (first.family == "margin")
 
 
 def test_every_redescending_loss_has_a_start() -> None:
@@ -94,7 +95,7 @@ def test_every_redescending_loss_has_a_start() -> None:
     assert all(LEDGER[name].start == "huber" for name in found)
 
 
-def test_the_first_third_is_trained_by_the_start() -> None:
+def test_the_first_half_is_trained_by_the_start() -> None:
     """By itself a ramp of a margin far below its cap moves nothing at all."""
     x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     target = (x[:, 0] > 0).long()
@@ -110,7 +111,7 @@ def test_the_first_third_is_trained_by_the_start() -> None:
         made[start is not None] = fit(
             *(net, ramp.build(2, 2, None), x, target, {"validation": part}, 0.6),
             *(Budget(30, 30, 20), "accuracy", torch.Generator().manual_seed(1)),
-            None if start is None else start.build(2, 2, None),
+            None if start is None else start.build(2, 2, np.ones(2)),
         )
     assert made[False].score < 0.6
     assert made[True].score > 0.9

@@ -52,7 +52,7 @@ def test_a_sweep_combines_parameters_and_draws_the_others_once() -> None:
     (ax,) = lossmith.plot(
         ["l2", "huber", "cauchy"], orders=(0,), sweep={"delta": [1, 2], "c": [1, 3]}
     )
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    names = [text.get_text() for text in ax.texts]
     assert sorted(names) == [
         "cauchy(c=1)", "cauchy(c=3)", "huber(delta=1)", "huber(delta=2)", "l2",
     ]  # fmt: skip

@@ -199,9 +199,7 @@ def test_plot_takes_names_functions_modules_and_records() -> None:
         parameters={"c": 1.5},
         u=np.linspace(-2, 2, 11),
     )
-    legend = ax.get_legend()
-    assert legend is not None
-    names = [text.get_text() for text in legend.get_texts()]
+    names = [text.get_text() for text in ax.texts]
     assert names == ["l1", "l2", "huber(delta=2)", "cauchy(c=1.5)"]
 
 

@@ -14,6 +14,7 @@ Expr = Any
 
 
 @divergence(
+    title="KL divergence",
     cite="Kullback & Leibler 1951, doi:10.1214/aoms/1177729694",
     twin='torch.nn.functional.kl_div(log q, p, reduction="batchmean")',
 )
@@ -28,6 +29,7 @@ def kl_divergence(u: Expr) -> Expr:
 
 
 @divergence(
+    title="Jensen-Shannon divergence",
     cite="Lin 1991, doi:10.1109/18.61115, with equal weights, in nats",
     twin="scipy.spatial.distance.jensenshannon(p, q)**2",
 )

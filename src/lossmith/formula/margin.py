@@ -10,7 +10,7 @@ Expr = Any
 BelowOne = Annotated[float, Interval(high=1.0)]
 
 
-@margin(cite="Wald 1950; the risk of classification itself")
+@margin(title="0-1", cite="Wald 1950; the risk of classification itself")
 def zero_one(u: Expr) -> Expr:
     """1 when wrong, 0 when right; a tie (u = 0) is an error. To report, not to train: slope 0."""
     return w.where(u <= 0, 1, 0)
@@ -73,13 +73,17 @@ def exponential(u: Expr) -> Expr:
     return w.exp(-u)
 
 
-@margin(cite="Zhang 2004, doi:10.1214/aos/1079120130; scikit-learn's modified_huber")
+@margin(
+    title="modified Huber",
+    cite="Zhang 2004, doi:10.1214/aos/1079120130; scikit-learn's modified_huber",
+)
 def modified_huber(u: Expr) -> Expr:
     """Squared hinge, linear below -1: smooth, tolerant of outliers, gives probabilities."""
     return w.where(u < -1, -4 * u, w.where(u < 1, (1 - u) ** 2, 0))
 
 
 @margin(
+    title="Savage",
     cite="Masnadi-Shirazi & Vasconcelos 2008, On the design of loss functions, table 1",
     start="logistic",
 )
@@ -89,6 +93,7 @@ def savage(u: Expr) -> Expr:
 
 
 @margin(
+    title="sigmoid",
     cite="Mason et al. 1999, Boosting algorithms as gradient descent; Ghosh et al. 2015",
     start="logistic",
 )
@@ -98,6 +103,7 @@ def sigmoid_loss(u: Expr) -> Expr:
 
 
 @margin(
+    title="Brier",
     cite="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
     start="logistic",
 )
@@ -120,6 +126,7 @@ def binary_focal(
 
 
 @margin(
+    title="binary cross-entropy",
     cite="Cox 1958; Bishop 2006, eq. 4.90",
     twin="torch.nn.functional.binary_cross_entropy_with_logits",
 )

@@ -12,6 +12,7 @@ UpToOne = Annotated[float, Interval(low=0.0, high=1.0, high_closed=True)]
 
 
 @probability(
+    title="cross-entropy",
     cite="Good 1952, doi:10.1111/j.2517-6161.1952.tb00104.x; Bridle 1990 (with softmax)",
     twin="torch.nn.functional.cross_entropy",
 )
@@ -32,7 +33,9 @@ def focal(
     return -u * w.complement(u) ** gamma
 
 
-@probability(cite="Zhang & Sabuncu 2018, arXiv:1805.07836, eq. 6")
+@probability(
+    title="generalized cross-entropy", cite="Zhang & Sabuncu 2018, arXiv:1805.07836, eq. 6"
+)
 def generalized_cross_entropy(
     u: Expr,
     q: Annotated[UpToOne, "the paper's choice for label noise"] = 0.7,

@@ -80,6 +80,7 @@ class Formula:
     cite: str = ""
     doc: str = ""
     twin: str = ""
+    title: str = ""  # the name in a sentence: people with a capital, compounds with a hyphen
     start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
     builtin: bool = field(default=False, repr=False)
@@ -128,12 +129,13 @@ def family(kind: Family) -> Callable[..., Any]:
         scale: Scale | None = None,
         cite: str = "",
         twin: str = "",
+        title: str = "",
         start: str = "",
         balanced: bool = False,
     ) -> Any:
         if function is None:
             return lambda f: decorate(
-                f, scale=scale, cite=cite, twin=twin, start=start, balanced=balanced
+                f, scale=scale, cite=cite, twin=twin, title=title, start=start, balanced=balanced
             )
         _check_name(function, kind)
         shape = _read_parameters(function)
@@ -148,6 +150,7 @@ def family(kind: Family) -> Callable[..., Any]:
             cite=cite,
             doc=inspect.getdoc(function) or "",
             twin=twin,
+            title=title or function.__name__.replace("_", " "),
             start=start,
             balanced=balanced,
             # Run by exec without a __name__, a function has no module.

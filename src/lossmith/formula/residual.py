@@ -11,6 +11,7 @@ NINETY_FIVE = "95 % efficiency where the errors are normal with unit scale"
 
 
 @residual(
+    title="L1",
     cite="Boscovich 1757; Laplace 1774; Bloomfield & Steiger 1983, doi:10.1007/978-1-4684-8574-5",
     twin="torch.nn.functional.l1_loss; its slope at 0 is 0, here too",
 )
@@ -23,6 +24,7 @@ def l1(u: Expr) -> Expr:
 
 
 @residual(
+    title="L2",
     cite="Legendre 1805; Gauss 1809, Theoria motus, section 179",
     twin="torch.nn.functional.mse_loss (no half)",
 )
@@ -35,6 +37,7 @@ def l2(u: Expr) -> Expr:
 
 
 @residual(
+    title="Huber",
     scale=Scale("delta", 1.0, 2, "torch's default; 1.345 gives " + NINETY_FIVE),
     cite="Huber 1964, doi:10.1214/aoms/1177703732, eq. 1.2",
     twin="torch.nn.functional.huber_loss",
@@ -48,6 +51,7 @@ def huber(u: Expr) -> Expr:
 
 
 @residual(
+    title="smooth L1",
     scale=Scale("beta", 1.0, 1, "as in Fast R-CNN and torch"),
     cite="Girshick 2015, Fast R-CNN, doi:10.1109/ICCV.2015.169, eq. 3",
     twin="torch.nn.functional.smooth_l1_loss",
@@ -61,6 +65,7 @@ def smooth_l1(u: Expr) -> Expr:
 
 
 @residual(
+    title="Tukey's biweight",
     scale=Scale("c", 4.685, 2, NINETY_FIVE),
     cite="Beaton & Tukey 1974, doi:10.1080/00401706.1974.10489171",
     start="huber",
@@ -75,6 +80,7 @@ def tukey_biweight(u: Expr) -> Expr:
 
 
 @residual(
+    title="pseudo-Huber",
     scale=Scale("delta", 1.0, 2, "slope at most 1, as huber"),
     cite="Charbonnier et al. 1997, doi:10.1109/83.551699; Hartley & Zisserman 2003, sec. A6.8",
 )
@@ -83,13 +89,17 @@ def pseudo_huber(u: Expr) -> Expr:
     return w.hypot1m1(u)
 
 
-@residual(cite="Green 1990, doi:10.1109/42.52985; Saleh & Saleh 2022, arXiv:2208.04564")
+@residual(
+    title="log-cosh",
+    cite="Green 1990, doi:10.1109/42.52985; Saleh & Saleh 2022, arXiv:2208.04564",
+)
 def log_cosh(u: Expr) -> Expr:
     """Half the square near zero, |u| - log 2 far out, smooth of every order, no parameter."""
     return w.log_cosh(u)
 
 
 @residual(
+    title="Cauchy",
     scale=Scale("c", 2.385, 2, NINETY_FIVE),
     cite="Holland & Welsch 1977, doi:10.1080/03610927708827533; Black & Anandan 1996",
     start="huber",
@@ -100,6 +110,7 @@ def cauchy(u: Expr) -> Expr:
 
 
 @residual(
+    title="Welsch",
     scale=Scale("c", 2.985, 2, NINETY_FIVE),
     cite="Dennis & Welsch 1978, doi:10.1080/03610917808812083; Holland & Welsch 1977",
     start="huber",
@@ -110,6 +121,7 @@ def welsch(u: Expr) -> Expr:
 
 
 @residual(
+    title="Geman-McClure",
     scale=Scale("c", 1.0, 2, "as published; no efficiency tuning is customary"),
     cite="Geman & McClure 1987, Statistical methods for tomographic image reconstruction",
     start="huber",
@@ -120,6 +132,7 @@ def geman_mcclure(u: Expr) -> Expr:
 
 
 @residual(
+    title="Fair",
     scale=Scale("c", 1.4, 2, "1.3998 gives " + NINETY_FIVE),
     cite="Fair 1974, On the robust estimation of econometric models, Ann. Econ. Soc. Meas. 3:667",
 )
@@ -151,7 +164,10 @@ def expectile(
     return w.where(u <= 0, tau * u**2, (1 - tau) * u**2)
 
 
-@residual(cite="Vapnik 1995, doi:10.1007/978-1-4757-2440-0, sec. 6.1; support vector regression")
+@residual(
+    title="epsilon-insensitive",
+    cite="Vapnik 1995, doi:10.1007/978-1-4757-2440-0, sec. 6.1; support vector regression",
+)
 def epsilon_insensitive(
     u: Expr,
     epsilon: Annotated[NonNegative, "scikit-learn's SGDRegressor and SVR"] = 0.1,
@@ -160,7 +176,10 @@ def epsilon_insensitive(
     return w.where(abs(u) <= epsilon, 0, abs(u) - epsilon)
 
 
-@residual(cite="Vapnik 1995, doi:10.1007/978-1-4757-2440-0, sec. 6.1")
+@residual(
+    title="squared epsilon-insensitive",
+    cite="Vapnik 1995, doi:10.1007/978-1-4757-2440-0, sec. 6.1",
+)
 def squared_epsilon_insensitive(
     u: Expr,
     epsilon: Annotated[NonNegative, "scikit-learn's SGDRegressor and LinearSVR"] = 0.1,
@@ -170,6 +189,7 @@ def squared_epsilon_insensitive(
 
 
 @residual(
+    title="Barron",
     scale=Scale("c", 1.0, 0, "the paper's default"),
     cite="Barron 2019, doi:10.1109/CVPR.2019.00446, eq. 1 and its limits eq. 8",
 )

@@ -98,13 +98,11 @@ def _figure(ours: Array, theirs: Array, logistic: Array) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         place = np.arange(1, len(ours) + 1)
-        ax.plot(place, theirs, "o", color=drawing.hue(2), markersize=6, markerfacecolor="none", label="scikit-learn's AdaBoost")  # noqa: E501  # fmt: skip
-        ax.plot(place, ours, ".", color=drawing.hue(1), markersize=5, label="boosting, exponential")
-        ax.plot(
-            place, logistic, "x", color=drawing.hue(3), markersize=4, label="boosting, logistic"
-        )
+        ax.plot(place, theirs, "o", color=drawing.MUTED, markersize=6, markerfacecolor="none", label="scikit-learn's AdaBoost")  # noqa: E501  # fmt: skip
+        ax.plot(place, ours, ".", color=drawing.look("exponential").colour, markersize=5, label="boosting, exponential")  # noqa: E501  # fmt: skip
+        ax.plot(place, logistic, "x", color=drawing.look("logistic").colour, markersize=4, label="boosting, logistic")  # noqa: E501  # fmt: skip
         ax.set(xlabel="stump", ylabel="weight of its vote")
-        ax.legend()
+        drawing.key(ax)
         caption = "The weight of each stump's vote: dots in rings are the same number."
         return drawing.finished(
             canvas,

@@ -185,18 +185,12 @@ def _panels(panels: list[tuple[float, Tensor, Tensor, Tensor]]) -> Picture:
 def _trend(numbers: dict[str, Measure]) -> Picture:
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)
-        for ax, key, factor, label in (
-            (axes[0], "ratio", 1, "between / within"),
-            (axes[1], "accuracy", 100, "test accuracy, %"),
+        for ax, key, label in (
+            (axes[0], "ratio", "between / within"),
+            (axes[1], "accuracy", "test accuracy, %"),
         ):
             points = [numbers[f"{key}_{_name(w)}"] for w in WEIGHTS]
-            ax.errorbar(
-                range(len(WEIGHTS)),
-                [factor * p.mean for p in points],
-                yerr=[factor * (p.high - p.mean) for p in points],
-                color=drawing.hue(1),
-                marker="o",
-            )
+            drawing.measured(ax, range(len(WEIGHTS)), points, color=drawing.INK, marker="o")
             ax.set_xticks(range(len(WEIGHTS)), [_name(w) for w in WEIGHTS])
             ax.set(xlabel="λ", ylabel=label)
         caption = "How far apart the classes lie, and what it brings; 95 % intervals, 2 features."

@@ -1,43 +1,50 @@
-"""The drawings of the claims: the page's own, and the losses' curves in the page's colours."""
+"""The drawings of the claims: the page's own, and the losses' curves."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossmith.lab.page import drawing as page
-from lossmith.lab.page.drawing import CARD, INK, MUTED, Picture, dash, hue, style
+import lossmith
+from lossmith.lab.claims.measure import Measure
+from lossmith.lab.page.drawing import Picture, dash, hue, style, svg
+from lossmith.lab.picture import canvas
 from lossmith.lab.picture import curves as plot
-from lossmith.lab.picture.canvas import COLOURS
+from lossmith.lab.picture.canvas import ends, key
+from lossmith.lab.picture.style import CARD, INK, MUTED, look
 
-__all__ = ["CARD", "INK", "MUTED", "curves", "dash", "finished", "hue", "panels", "style"]
+__all__ = [
+    "CARD", "INK", "MUTED", "curves", "dash", "ends", "finished", "hue", "key", "look",
+    "measured", "panels", "style",
+]  # fmt: skip
 
-# What `lossmith.lab.picture.curves` draws in becomes the page's own series.
-_VARIABLES = {"#ffffff": "card"} | {
-    colour: f"s{place}" for place, colour in enumerate(COLOURS[:-1], 1)
-}
-
-
-def panels(
-    columns: int = 1, rows: int = 1, width: float = 4.6, height: float = 3.1, **settings: Any
-) -> tuple[Figure, list[Axes]]:
-    """An empty figure, in inches, for a page with two figures in a row."""
-    return page.panels(columns, rows, width, height, **settings)
+panels = partial(canvas.panels, width=4.6, height=3.1)  # for a page with two figures in a row
 
 
 def finished(
     figure: Figure, name: str, title: str, description: str, caption: str, *, wide: bool = False
 ) -> Picture:
     """The figure with a spoken title and description, and the caption under it."""
-    text = str(page.svg(figure, name, title, description))
-    for colour, variable in _VARIABLES.items():
-        text = re.sub(colour, f"var(--{variable})", text, flags=re.IGNORECASE)
-    return Picture(title, Markup(text), caption, "full" if wide else "one")  # all made here
+    drawn = svg(figure, name, title, description)
+    return Picture(title, drawn, caption, "full" if wide else "one")
+
+
+def measured(
+    ax: Axes,
+    at: Any,
+    points: Sequence[Measure],
+    label: str | None = None,
+    **drawn_as: Any,
+) -> None:
+    """Means with their 95 % intervals, joined; shares are drawn in percent."""
+    factor = 100 if points[0].unit == "%" else 1
+    means = [factor * p.mean for p in points]
+    line, *_ = ax.errorbar(at, means, [factor * (p.high - p.mean) for p in points], **drawn_as)
+    line.set_label(label)
 
 
 def curves(
@@ -56,9 +63,12 @@ def curves(
         plot.plot(losses, orders, parameters, u, axes)
         if top is not None:
             axes[0].set_ylim(-0.04 * top, top)
-        labels = [str(line.get_label()) for line in axes[0].get_lines()]
-        drawn = ", ".join(label for label in labels if not label.startswith("_"))
+        drawn = [x for x in canvas.lines(axes[0]) if not str(x.get_label()).startswith("_")]
+        for line, loss in zip(drawn, losses, strict=True):
+            line.set_label(lossmith.formula_of(loss).title)
+        ends(axes[0])
+        said = ", ".join(str(line.get_label()) for line in drawn)
         what = " and ".join(plot.TITLES[order] for order in orders)
         return finished(
-            figure, name, title, f"{what} of {drawn}. {caption}", caption, wide=len(orders) > 1
+            figure, name, title, f"{what} of {said}. {caption}", caption, wide=len(orders) > 1
         )

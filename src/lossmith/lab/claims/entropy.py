@@ -93,7 +93,7 @@ def _figure(seed: int) -> Picture:
         )  # fmt: skip
         ax.plot(place, cross[order], ".", color=drawing.INK, markersize=4, label="cross-entropy")
         ax.set(xlabel="test digits with the vaguest targets", ylabel="nats")
-        ax.legend()
+        drawing.key(ax)
         caption = "Entropy and KL divergence stacked; the dots are cross-entropy."
         worst = float(np.abs(cross - divergence - entropy).max())
         return drawing.finished(

@@ -83,13 +83,8 @@ def _scores(
     seed: int,
 ) -> torch.Tensor:
     net = network.perceptron((64, 32, 1), seed)
-
-    def objective(picked: torch.Tensor) -> torch.Tensor:
-        z = net(x[picked]).squeeze(1)
-        if gamma == 0:
-            return lossmith.binary_cross_entropy(z, target[picked])
-        return lossmith.binary_focal(z, target[picked], gamma=gamma)
-
+    loss = lossmith.BinaryFocal(gamma=gamma) if gamma else lossmith.binary_cross_entropy
+    objective = network.fit(loss, net, x, target)
     network.train(net, objective, len(target), epochs, seed, rate=5e-3, batch=128)
     return network.scores(net, x_test).squeeze(1)
 
@@ -101,18 +96,14 @@ def _figure(numbers: dict[str, Measure]) -> Picture:
             (("recall", "recall, rare class"), ("precision", "average precision"))
         ):
             points = [numbers[f"{key}_{g:g}"] for g in GAMMAS]
-            ax.errorbar(
-                np.arange(len(GAMMAS)) + 0.08 * (place - 0.5),
-                [100 * p.mean for p in points],
-                yerr=[100 * (p.high - p.mean) for p in points],
-                color=drawing.hue(place + 1),
-                linestyle=drawing.dash(place),
-                marker="os"[place],
+            drawing.measured(
+                ax, np.arange(len(GAMMAS)) + 0.08 * (place - 0.5), points,
+                color=drawing.hue(place + 1), linestyle=drawing.dash(place), marker="os"[place],
                 label=label,
-            )
+            )  # fmt: skip
         ax.set_xticks(range(len(GAMMAS)), [f"{g:g}" for g in GAMMAS])
         ax.set(xlabel="gamma (0 is cross-entropy)", ylabel="%")
-        ax.legend(loc="lower left")
+        drawing.ends(ax)
         caption = "One rare digit against nine: what the test rows say, with 95 % intervals."
         spoken = "; ".join(f"{m.label} {m}" for key, m in numbers.items() if "gain" not in key)
         return drawing.finished(

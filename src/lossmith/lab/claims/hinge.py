@@ -90,14 +90,12 @@ def _pulls(hinge: linear.Array, logistic: linear.Array) -> Picture:
     with drawing.style():
         canvas, (axes,) = drawing.panels()
         place = 100 * np.arange(1, len(hinge) + 1) / len(hinge)
-        for number, (label, pull) in enumerate((("hinge", hinge), ("logistic", logistic)), 1):
-            axes.plot(
-                place, pull, color=drawing.hue(number), ls=drawing.dash(number - 1), label=label
-            )
+        for label, pull in (("hinge", hinge), ("logistic", logistic)):
+            axes.plot(place, pull, label=label, **drawing.look(label).line)
         axes.set(xlabel="training rows, % (sorted by pull)", ylabel="pull −ψ′ of the row")
         axes.set_yscale("symlog", linthresh=1e-5)
         axes.set_yticks([0, 1e-4, 1e-2, 1], ["0", "0.0001", "0.01", "1"])
-        axes.legend(loc="upper left")
+        drawing.ends(axes)
         caption = (
             "How hard each training row pulls at the fitted plane (first seed). Where the line "
             "lies at 0, the row might as well not be there."

@@ -139,10 +139,10 @@ def _figure(at: Array, l1: Array, l2: Array) -> Picture:
         steps = np.abs(np.diff(l1))
         broken = np.insert(l1, np.flatnonzero(steps > BIG) + 1, np.nan)
         places = np.insert(at, np.flatnonzero(steps > BIG) + 1, np.nan)
-        ax.plot(places, broken, color=drawing.hue(1), label="L1")
-        ax.plot(at, l2, color=drawing.hue(2), ls=drawing.dash(1), label="L2")
+        ax.plot(places, broken, label="L1", **drawing.look("l1").line)
+        ax.plot(at, l2, label="L2", **drawing.look("l2").line)
         ax.set(xlabel="x of the one patient who is moved", ylabel="slope of the fitted line")
-        ax.legend()
+        drawing.ends(ax)
         caption = (
             f"The slope of the best line through {ROWS} patients while one of them is moved by "
             f"{at[1] - at[0]:.4f} at a time. Under L1 it stands still and jumps; under L2 it "

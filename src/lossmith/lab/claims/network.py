@@ -43,11 +43,12 @@ def train(
     batch: int = 64,
     optimizer: torch.optim.Optimizer | None = None,
     after_step: Callable[[], None] | None = None,
-    after_epoch: Callable[[int], None] | None = None,
+    after_epoch: Callable[[int], bool | None] | None = None,
 ) -> None:
     """Minimise objective(indices of a batch), in batches whose order the seed draws.
 
-    Adam of that rate does it, unless another optimizer of the network's weights is given.
+    Adam of that rate does it, unless another optimizer of the network's weights is given. It ends
+    sooner where `after_epoch` says True.
     """
     order = torch.Generator().manual_seed(seed)
     descent = optimizer or torch.optim.Adam(network.parameters(), lr=rate)
@@ -58,8 +59,33 @@ def train(
             descent.step()
             if after_step is not None:
                 after_step()
-        if after_epoch is not None:
-            after_epoch(epoch)
+        if after_epoch is not None and after_epoch(epoch):
+            break
+
+
+def descend(
+    network: nn.Module,
+    objective: Callable[[Tensor], Tensor],
+    rows: int,
+    steps: int,
+    seed: int,
+    rate: float,
+    after_step: Callable[[int], None] | None = None,
+) -> None:
+    """Plain gradient descent: all rows in every step, the same length of step to the end."""
+    descent = torch.optim.SGD(network.parameters(), lr=rate)
+    train(network, objective, rows, steps, seed, batch=rows, optimizer=descent, after_epoch=after_step)  # noqa: E501  # fmt: skip
+
+
+def fit(loss: Any, network: nn.Module, x: Tensor, target: Tensor) -> Callable[[Tensor], Tensor]:
+    """What is minimised: the loss of the network's scores on the rows of a batch."""
+
+    def objective(picked: Tensor) -> Tensor:
+        found = network(x[picked])
+        value: Tensor = loss(found.squeeze(1) if found.shape[1] == 1 else found, target[picked])
+        return value
+
+    return objective
 
 
 def scores(network: nn.Module, x: Tensor) -> Tensor:

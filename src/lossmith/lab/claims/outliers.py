@@ -81,19 +81,18 @@ def _trend(errors: dict[tuple[str, float], list[float]]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
         for place, (loss, title) in enumerate(LOSSES.items()):
-            means = [float(np.mean(errors[loss, share])) for share in SHARES]
-            ax.plot(
-                [100 * share for share in SHARES],
-                means,
-                color=drawing.hue(place + 1),
-                ls=drawing.dash(place),
-                marker="osD^"[place],
-                label=title,
-            )
-            spoken.append(f"{title} from {means[0]:.2f} to {means[-1]:.2f}")
+            points = [over_seeds("", errors[loss, s], "", samples.OVERLAP) for s in SHARES]
+            look = drawing.look(loss)
+            # Side by side, so that the intervals do not lie on each other.
+            drawing.measured(
+                ax, 100 * np.array(SHARES) + 0.25 * (place - 1.5), points,
+                marker=look.marker, label=title, **look.line,
+            )  # fmt: skip
+            spoken.append(f"{title} from {points[0]} to {points[-1]}")
+        ax.set_xticks([100 * share for share in SHARES])
         ax.set(xlabel="outliers among the training rows, %", ylabel="test error")
-        ax.legend()
-        caption = "Mean size of the test residuals, in standard deviations; mean over the seeds."
+        drawing.ends(ax)
+        caption = "Mean size of the test residuals, in standard deviations; 95 % intervals."
         return drawing.finished(
             canvas, "outliers-trend", "More and more outliers",
             f"{caption} {'; '.join(spoken)}.", caption,
@@ -108,14 +107,12 @@ def _lines(seed: int) -> Picture:
         canvas, (ax,) = drawing.panels()
         ax.plot(x, y, ".", color=drawing.MUTED, markersize=3, alpha=0.7)
         ends = np.array([x.min(), x.max()])
-        for place, (loss, title) in enumerate(LOSSES.items()):
+        for loss, title in LOSSES.items():
             slope, height = fits[loss]
-            ax.plot(
-                ends, slope * ends + height, color=drawing.hue(place + 1), ls=drawing.dash(place),
-                linewidth=2, label=title,
-            )  # fmt: skip
+            line = drawing.look(loss).line
+            ax.plot(ends, slope * ends + height, linewidth=2, label=title, **line)
         ax.set(xlabel="body mass index, scaled", ylabel="progress, scaled")
-        ax.legend(loc="upper right")
+        drawing.ends(ax)
         caption = "One column of diabetes, with 10 % outliers above (first seed)."
         spoken = ", ".join(f"{title} {fits[k][1]:.2f}" for k, title in LOSSES.items())
         return drawing.finished(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from matplotlib.axes import Axes
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
@@ -81,9 +81,7 @@ def _watched(share: float, epochs: int, seed: int) -> Curves:
     net = network.perceptron((64, 128, 10), seed)
     curves: Curves = {"train": [], "test": [], "shaken": []}
 
-    def objective(picked: Tensor) -> Tensor:
-        loss: Tensor = lossmith.cross_entropy(net(x[picked]), labels[picked])
-        return loss
+    objective = network.fit(lossmith.cross_entropy, net, x, labels)
 
     def note(_: int) -> None:
         curves["train"].append(float(lossmith.cross_entropy(network.scores(net, x), labels)))
@@ -99,16 +97,16 @@ def _figure(found: dict[str, list[Curves]], budget: Budget) -> Picture:
     with drawing.style():
         canvas, axes = drawing.panels(2, 2, width=7.6, height=5.0, sharex=True)
         for column, (key, (title, _)) in enumerate(CONDITIONS.items()):
-            mean = {
-                name: np.mean([c[name] for c in found[key]], axis=0)
+            curves = {
+                name: np.array([c[name] for c in found[key]])
                 for name in ("train", "test", "shaken")
             }
-            epochs = np.arange(1, len(mean["train"]) + 1)
+            mean = {name: values.mean(0) for name, values in curves.items()}
             for place, (name, label) in enumerate((("train", "training"), ("test", "test"))):
-                axes[column].plot(epochs, mean[name], color=drawing.hue(place + 1), ls=drawing.dash(place), label=label)  # noqa: E501  # fmt: skip
-            axes[column].set(title=title, yscale="log", ylabel="loss")
-            axes[column].legend()
-            axes[column + 2].plot(epochs, 100 * mean["shaken"], color=drawing.hue(3))
+                _band(axes[column], curves[name], place + 1, label)
+            lowest = min(mean["train"].min(), mean["test"].min())
+            axes[column].set(title=title, yscale="log", ylabel="loss", ylim=(lowest / 2, None))
+            _band(axes[column + 2], 100 * curves["shaken"], 3)
             axes[column + 2].set(xlabel="epoch", ylabel="accuracy on shaken rows, %")
             spoken.append(
                 f"{title}: training loss ends at {mean['train'][-1]:.3f}, test loss is lowest with "
@@ -116,14 +114,25 @@ def _figure(found: dict[str, list[Curves]], budget: Budget) -> Picture:
                 f"{mean['test'][-1]:.3f}, accuracy on shaken rows goes from "
                 f"{mean['shaken'].max():.1%} at best to {mean['shaken'][-1]:.1%}"
             )
+        drawing.ends(axes[1])
         caption = (
-            f"Mean over {len(budget.seeds)} seeds. The training loss falls to the end; what the "
-            "model is worth need not follow."
+            f"Mean over {len(budget.seeds)} seeds, with 95 % intervals. The training loss falls to "
+            "the end; what the model is worth need not follow."
         )
         return drawing.finished(
             canvas, "overfitting-curves", "Loss and robustness, epoch by epoch",
             f"{caption} {'; '.join(spoken)}.", caption, wide=True,
         )  # fmt: skip
+
+
+def _band(ax: Axes, runs: samples.Array, place: int, label: str | None = None) -> None:
+    """The mean of the seeds over the epochs, and its interval at each."""
+    epochs = np.arange(1, runs.shape[1] + 1)
+    at = [over_seeds("", values.tolist(), "", samples.OVERLAP) for values in runs.T]
+    line = {"color": drawing.hue(place), "linestyle": drawing.dash(place - 1)}
+    ax.plot(epochs, [m.mean for m in at], label=label, **line)
+    low, high = [m.low for m in at], [m.high for m in at]
+    ax.fill_between(epochs, low, high, color=line["color"], alpha=0.18, linewidth=0)
 
 
 CLAIM = Claim(

@@ -141,19 +141,15 @@ def _figure(found: Accuracies, shares: tuple[float, ...]) -> Picture:
             for place, label in enumerate(("hinge", "ramp")):
                 runs = [found[key, c][place] for c in conditions]
                 points = [over_seeds("", values, "%", samples.OVERLAP) for values in runs]
-                ax.errorbar(
-                    np.arange(len(points)) + 0.12 * (place - 0.5),
-                    [100 * p.mean for p in points],
-                    yerr=[100 * (p.high - p.mean) for p in points],
-                    color=drawing.hue(place + 1),
-                    marker="os"[place],
-                    linestyle="none",
-                    label=label,
-                )
+                look = drawing.look(label)
+                drawing.measured(
+                    ax, np.arange(len(points)) + 0.12 * (place - 0.5), points,
+                    color=look.colour, marker=look.marker, linestyle="none", label=label,
+                )  # fmt: skip
                 spoken.append(f"{title}, {label}: " + ", ".join(map(str, points)))
             ax.set_xticks(range(len(ticks)), ticks)
             ax.set(title=title, xlabel="labels flipped", ylabel="test accuracy, %")
-        axes[0].legend(loc="lower left")
+        drawing.key(axes[1])
         caption = "Test accuracy with 95 % intervals; the test labels are true."
         return drawing.finished(
             canvas, "ramp-accuracy", "Hinge and ramp on spoiled rows",

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
@@ -107,15 +106,8 @@ def _rescued(loss: Any, rate: float, steps: int, seed: int) -> list[float]:
         right = (network.scores(net, x_test).squeeze(1) > 0) == (truth == 1)
         path.append(float(right.double().mean()))
 
-    def objective(picked: Tensor) -> Tensor:
-        value: Tensor = loss(net(x[picked]).squeeze(1), y[picked])
-        return value
-
     note(0)
-    network.train(
-        net, objective, len(y), steps, seed, batch=len(y),
-        optimizer=torch.optim.SGD(net.parameters(), lr=rate), after_epoch=note,
-    )  # fmt: skip
+    network.descend(net, network.fit(loss, net, x, y), len(y), steps, seed, rate, note)
     return path
 
 
@@ -123,14 +115,14 @@ def _pulls() -> Picture:
     score = np.linspace(-12, 4, 401)
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)
-        for place, (name, title) in enumerate(TITLES.items()):
+        for name, title in TITLES.items():
             pull = -lossmith.curve(name, score, 1)
             for ax in axes:
-                ax.plot(score, pull, color=drawing.hue(place + 1), ls=drawing.dash(place), label=title)  # noqa: E501  # fmt: skip
+                ax.plot(score, pull, label=title, **drawing.look(name).line)
         axes[1].set(yscale="log", ylim=(1e-6, 3))
         for ax in axes:
             ax.set(xlabel="score of a positive example", ylabel="pull −ψ′")
-        axes[0].legend()
+        drawing.ends(axes[1])
         caption = (
             "How hard a positive example pulls, by its score; right, the same on a logarithmic "
             "axis. Far on the wrong side cross-entropy pulls with 1, L2 after a sigmoid dies."
@@ -145,13 +137,11 @@ def _pulls() -> Picture:
 def _rescue(shown: dict[str, list[float]]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
-        for place, (name, path) in enumerate(shown.items()):
-            ax.plot(
-                range(len(path)), [100 * p for p in path], color=drawing.hue(place + 1),
-                ls=drawing.dash(place), label=TITLES[name],
-            )  # fmt: skip
+        for name, path in shown.items():
+            percent = [100 * p for p in path]
+            ax.plot(range(len(path)), percent, label=TITLES[name], **drawing.look(name).line)
         ax.set(xlabel="step", ylabel="test accuracy, %", ylim=(0, 102))
-        ax.legend(loc="center right")
+        drawing.ends(ax)
         caption = "From the same wrong start, each loss with its best step size (first seed)."
         ends = ", ".join(f"{TITLES[name]} ends at {path[-1]:.1%}" for name, path in shown.items())
         return drawing.finished(

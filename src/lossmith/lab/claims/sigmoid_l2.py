@@ -115,9 +115,9 @@ def _by_score() -> Picture:
         canvas, axes = drawing.panels(2, width=7.6)
         for place, (name, title) in enumerate(NAMES.items()):
             value, bend = lossmith.curve(name, z), lossmith.curve(name, z, 2)
-            axes[place].plot(z, value, color=drawing.hue(place + 1))
+            axes[place].plot(z, value, color=drawing.look(name).colour)
             down = np.ma.masked_where(bend >= -1e-12, value)
-            axes[place].plot(z, down, color=drawing.hue(7), linewidth=4, alpha=0.6)
+            axes[place].plot(z, down, color=drawing.hue(2), linewidth=4, alpha=0.6)
             axes[place].set(title=title, xlabel="score of a positive example", ylabel="loss")
         caption = (
             "The loss as a function of the score, target 1. Thick: where the curve bends down, "
@@ -136,11 +136,11 @@ def _ends(shown: dict[str, Array]) -> Picture:
         canvas, (ax,) = drawing.panels()
         for place, (name, ends) in enumerate(shown.items()):
             ax.plot(
-                np.arange(1, len(ends) + 1), ends, color=drawing.hue(place + 1),
+                np.arange(1, len(ends) + 1), ends, color=drawing.look(name).colour,
                 marker="os"[place], linestyle="none", label=NAMES[name],
             )  # fmt: skip
         ax.set(xlabel="descents, sorted by where they end", ylabel="training loss at the end")
-        ax.legend(loc="upper left")
+        drawing.key(ax)
         caption = "Where descents from random weights end (breast cancer, first seed)."
         spoken = "; ".join(
             f"{NAMES[name]} from {ends.min():.3g} to {ends.max():.3g}"

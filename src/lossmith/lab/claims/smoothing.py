@@ -103,17 +103,10 @@ def _late(loss: Any, epochs: int, seed: int) -> list[float]:
     net = network.perceptron((10, 64, 1), seed)
     path: list[float] = []
 
-    def objective(picked: Tensor) -> Tensor:
-        value: Tensor = loss(net(x[picked]).squeeze(1), y[picked])
-        return value
-
     def note(_: int) -> None:
         path.append(float((network.scores(net, x).squeeze(1) - y).abs().mean()))
 
-    network.train(
-        net, objective, len(y), epochs, seed, batch=len(y),
-        optimizer=torch.optim.SGD(net.parameters(), lr=0.1), after_epoch=note,
-    )  # fmt: skip
+    network.descend(net, network.fit(loss, net, x, y), len(y), epochs, seed, 0.1, note)
     return path
 
 
@@ -136,8 +129,7 @@ def _largest_rate(loss: Any, seed: int) -> float:
             values.append(float(value.detach()))  # noqa: B023
             return value
 
-        descent = torch.optim.SGD(net.parameters(), lr=rate)
-        network.train(net, objective, len(y), 50, seed, batch=len(y), optimizer=descent)
+        network.descend(net, objective, len(y), 50, seed, rate)
         if not (np.isfinite(values).all() and max(values[-10:]) < values[0]):
             break
         stands = rate
@@ -153,13 +145,13 @@ def _first_push(loss: Any, seed: int) -> float:
 def _late_figure(shown: dict[str, list[float]]) -> Picture:
     with drawing.style():
         canvas, (ax,) = drawing.panels()
-        for place, (name, path) in enumerate(shown.items(), 1):
+        for name, path in shown.items():
             ax.plot(
-                np.arange(1, len(path) + 1), path, color=drawing.hue(3 - place), linewidth=1.2,
+                np.arange(1, len(path) + 1), path, color=drawing.look(name).colour, linewidth=1.2,
                 label=TITLES[name],
             )  # fmt: skip
         ax.set(yscale="log", xlabel="step", ylabel="mean training residual")
-        ax.legend()
+        drawing.ends(ax)
         caption = (
             "The same network and the same constant step. L1's slope does not get smaller as "
             "the residuals do, so it keeps stepping over the goal."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.linear_model import lasso_path
-from torch import Tensor
+from torch import Tensor, nn
 
 import lossmith
 from lossmith.lab.claims import drawing, network, samples
@@ -79,17 +79,21 @@ def with_decoys(x: Array, seed: int) -> Array:
 def shrunk(x: Array, y: Array, strength: float, steps: int = 3000) -> Array:
     """½·mean l2 + strength·|w|₁ by gradient steps, each followed by a proximal one."""
     rows, target = torch.tensor(x), torch.tensor(y)
-    w = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
-    descent = torch.optim.SGD([w], lr=len(y) / float(np.linalg.norm(x, 2) ** 2))
+    model = nn.ParameterList([nn.Parameter(torch.zeros(x.shape[1], dtype=torch.float64))])
+    w = model[0]
+    descent = torch.optim.SGD(model.parameters(), lr=len(y) / float(np.linalg.norm(x, 2) ** 2))
     threshold = lossmith.ProximalStep(descent, {lossmith.L1Penalty(): strength}, [w])
-    for _ in range(steps):
-        old = w.detach().clone()
-        descent.zero_grad()
-        (0.5 * lossmith.l2(rows @ w, target)).backward()
-        descent.step()
-        threshold.step()
-        if float((w.detach() - old).abs().max()) < 1e-12:
-            break
+    old = w.detach().clone()
+
+    def settled(_: int) -> bool:
+        moved = float((w.detach() - old).abs().max())
+        old.copy_(w.detach())
+        return moved < 1e-12
+
+    network.train(
+        model, lambda _: 0.5 * lossmith.l2(rows @ w, target), len(y), steps, 0, batch=len(y),
+        optimizer=descent, after_step=threshold.step, after_epoch=settled,
+    )  # fmt: skip
     return np.asarray(w.detach())
 
 
@@ -110,11 +114,11 @@ def _network(kind: str, epochs: int, seed: int) -> tuple[float, float]:
     descent = torch.optim.SGD(net.parameters(), lr=0.1)
     threshold = lossmith.ProximalStep(descent, {lossmith.L1Penalty(): NETWORK}, net)
 
+    loss = network.fit(lossmith.cross_entropy, net, x, labels)
+    decay = lossmith.L2Penalty()
+
     def objective(picked: Tensor) -> Tensor:
-        loss: Tensor = lossmith.cross_entropy(net(x[picked]), labels[picked])
-        if kind == "l2":
-            loss = loss + NETWORK * lossmith.L2Penalty()(net)
-        return loss
+        return loss(picked) + NETWORK * decay(net) if kind == "l2" else loss(picked)
 
     network.train(
         net, objective, len(labels), epochs, seed, optimizer=descent,

@@ -123,27 +123,22 @@ def _figure(numbers: dict[str, Measure]) -> Picture:
     with drawing.style():
         canvas, axes = drawing.panels(2, width=7.6)
         for ax, (key, title) in zip(axes, SETS.items(), strict=True):
-            factor = 100 if UNITS[key] else 1
             for place, (name, words) in enumerate(
                 (("bare", "mean loss alone"), ("penalised", "mean loss + penalty"))
             ):
                 points = [numbers[f"{key}_{name}_{size}"] for size in SIZES]
-                ax.errorbar(
-                    np.array(SIZES) * (1 + 0.05 * (place - 0.5)),
-                    [factor * p.mean for p in points],
-                    yerr=[factor * (p.high - p.mean) for p in points],
-                    color=drawing.hue(2 - place),
-                    ls=drawing.dash(place),
-                    marker="os"[place],
-                    label=words,
-                )
+                drawing.measured(
+                    ax, np.array(SIZES) * (1 + 0.05 * (place - 0.5)), points,
+                    color=drawing.hue(2 - place), linestyle=drawing.dash(place),
+                    marker="os"[place], label=words,
+                )  # fmt: skip
                 spoken.append(f"{title}, {words}: " + ", ".join(map(str, points)))
             ax.set_xscale("log")
             ax.set_xticks(SIZES, [str(size) for size in SIZES])
             ax.set_xticks([], minor=True)
             unit = "rows wrong, %" if UNITS[key] else "mean size of residuals"
             ax.set(title=title, xlabel="training rows", ylabel=f"test error: {unit}")
-        axes[0].legend()
+        drawing.ends(axes[1])
         caption = "Test error over the number of training rows, with 95 % intervals."
         return drawing.finished(
             canvas, "structural-sizes", "What the penalty saves", f"{caption} {'; '.join(spoken)}.",

@@ -121,20 +121,17 @@ def _figure() -> Picture:
         canvas, (ax,) = drawing.panels(width=5.6, height=3.4)
         wrong = u <= 0
         zero_one = lossmith.curve("zero_one", u)
+        look = drawing.look("zero_one")
         for part in (wrong, ~wrong):
-            ax.plot(
-                u[part], zero_one[part], color=drawing.INK, linewidth=2.4,
-                label="0-1" if part is wrong else None,
-            )  # fmt: skip
-        ax.plot([0], [1], "o", color=drawing.INK, markersize=5)
-        ax.plot([0], [0], "o", color=drawing.INK, markerfacecolor=drawing.CARD, markersize=5)
-        for place, (name, factor) in enumerate(FACTORS.items(), 1):
-            ax.plot(
-                u, factor * lossmith.curve(name, u), color=drawing.hue(place),
-                ls=drawing.dash(place - 1), linewidth=1.8, label=_title(name),
-            )  # fmt: skip
+            label = "0-1" if part is wrong else None
+            ax.plot(u[part], zero_one[part], linewidth=2.4, label=label, **look.line)
+        ax.plot([0], [1], "o", color=look.colour, markersize=5)
+        ax.plot([0], [0], "o", color=look.colour, markerfacecolor=drawing.CARD, markersize=5)
+        for name, factor in FACTORS.items():
+            values = factor * lossmith.curve(name, u)
+            ax.plot(u, values, linewidth=1.8, label=_title(name), **drawing.look(name).line)
         ax.set(xlabel="margin", ylabel="loss", ylim=(-0.1, 4.2), xlim=(-2, 3))
-        ax.legend()
+        drawing.ends(ax)
         caption = "The 0-1 loss and three losses that lie above it."
         at = ", ".join(f"{_title(n)} {f * float(lossmith.curve(n, 0.0)):.2f}" for n, f in FACTORS.items())  # noqa: E501  # fmt: skip
         return drawing.finished(

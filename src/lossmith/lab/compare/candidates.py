@@ -88,8 +88,7 @@ class Candidate:
     @property
     def phrase(self) -> str:
         """The name inside a sentence."""
-        words = self.name.replace("_", " ").replace("cross entropy", "cross-entropy")
-        words = re.sub(r"\b(l[12])\b", lambda found: found[1].upper(), words)
+        words = self.record.title if self.record else self.name.replace("_", " ")
         given = ", ".join(f"{key} = {number(value)}" for key, value in self._numbers)
         return f"{words} ({given.replace('-', '−')})" if given else words
 
@@ -110,13 +109,19 @@ class Candidate:
 
     @cached_property
     def start(self) -> Candidate | None:
-        """The convex relative that the record names, with the same extras; None if it has none."""
+        """The convex relative that the record names, with the same extras; None if it has none.
+
+        Its classes count alike. A capped loss does not move what lies far on the wrong side, and
+        there a convex one without weights leaves the whole of a rare class.
+        """
         record = self.record
         if record is None or not record.start:
             return None
         first = lossmith.formula_of(record.start)
         loss = getattr(lossmith, record.start)
-        return Candidate(first.name, self.task, tuple(first.defaults.items()), loss, self.extras)
+        extras = dict(self.extras) | ({} if self.task == "regression" else {"balanced": 1.0})
+        given = tuple(first.defaults.items())
+        return Candidate(first.name, self.task, given, loss, tuple(extras.items()))
 
     def build(
         self, classes: int, features: int, class_weight: Array | None, unit: float = 1.0

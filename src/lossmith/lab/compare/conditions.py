@@ -39,7 +39,7 @@ class Condition:
         if self.kind == "imbalance":
             return f"Training rows thinned out to 1:{self.amount:g}"
         what = "targets" if task == "regression" else "rows"
-        return f"{100 * self.amount:g} % of the training {what} outliers"
+        return f"{100 * self.amount:g} % of the training {what} are outliers"
 
 
 CLEAN = Condition("clean")

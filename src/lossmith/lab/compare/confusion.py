@@ -14,7 +14,7 @@ from lossmith.lab.page.drawing import Picture
 
 WRITTEN = 12  # up to so many classes the shares stand in the cells
 DRAWN = 30  # and up to so many the matrix is drawn at all
-_RIGHT, _WRONG = 3, 7  # series colours
+_RIGHT, _WRONG = 2, 1  # series colours
 
 
 def worst(record: Data, condition: Data) -> list[dict[str, Any]]:
@@ -72,8 +72,8 @@ def matrices(record: Data, condition: Data, name: str) -> Picture | None:
     return Picture(
         "Confusion",
         text,
-        "Percent of each true class over all folds: right in green, wrong in red. Empty is none; "
-        "the baseline beside the best other loss.",
+        "Percent of each true class over all folds: right on the diagonal, wrong beside it. Empty "
+        "is none; the baseline beside the best other loss.",
         size="wide",
     )
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from lossmith.lab.compare.trials import Data, done
+from lossmith.lab.compare.trials import Data, done, looks
 from lossmith.lab.page import drawing
 from lossmith.lab.page.drawing import Picture
+from lossmith.lab.picture import canvas
+from lossmith.lab.picture.style import INK
 
 TALLEST = 5.0  # the loss axis ends here: an exponential would flatten all others
 
 
 def intervals(record: Data, condition: Data, name: str) -> Picture:
-    """A dot and an interval per loss; filled dots may be the best."""
+    """A mark and an interval per loss; filled ones may be the best."""
     metric = condition["metric"]
     factor, head = _axis(record, metric)
     shown = [
@@ -24,6 +24,7 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
         if row["metrics"].get(metric) is not None
     ]
     figure, (axes,) = drawing.panels(height=drawing.height(len(shown)))
+    drawn_as = looks(record)
     spoken: list[str] = []
     for height, (place, row, value) in enumerate(reversed(shown)):
         label = record["candidates"][place]["label"]
@@ -32,16 +33,14 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
             factor * value["mean"],
             height,
             xerr=factor * (high - value["mean"]),
-            color=drawing.hue(place),
-            marker="o",
+            color=drawn_as[place].colour,
+            marker=drawn_as[place].marker,
             markersize=7,
-            markerfacecolor=drawing.hue(place) if row["among_best"] else "none",
+            markerfacecolor=drawn_as[place].colour if row["among_best"] else "none",
             markeredgewidth=1.8,
             elinewidth=1.8,
         )
-        axes.text(
-            0.0, height + 0.26, label, transform=axes.get_yaxis_transform(), color=drawing.INK
-        )
+        axes.text(0.0, height + 0.26, label, transform=axes.get_yaxis_transform(), color=INK)
         spoken.insert(0, f"{label} {factor * value['mean']:.4g}")
     axes.set(ylim=(-0.5, len(shown) - 0.25), yticks=[], xlabel=head)
     axes.grid(visible=False, axis="y")
@@ -51,7 +50,7 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
     return Picture(
         "Mean and interval",
         drawing.svg(figure, name, title, f"{title}. {'; '.join(spoken)}."),
-        "Mean and 95 % interval over new rows and new trainings; a filled dot may be the best.",
+        "Mean and 95 % interval over new rows and new trainings; a filled mark may be the best.",
     )
 
 
@@ -75,6 +74,7 @@ def _curves(record: Data, condition: Data, part: str, name: str, caption: str) -
     factor, head = _axis(record, condition["metric"])
     figure, (axes,) = drawing.panels(height=drawing.height(len(condition["rows"])))
     spoken, seen = [], []
+    drawn_as = looks(record)
     for place, candidate in enumerate(record["candidates"]):
         found = done(record, condition, candidate["spec"], "curves")
         curves = [trial["curves"][part] for trial in found]
@@ -87,10 +87,9 @@ def _curves(record: Data, condition: Data, part: str, name: str, caption: str) -
         axes.plot(
             np.arange(1, length + 1),
             factor * mean,
-            color=drawing.hue(place),
-            linestyle=drawing.dash(place),
             linewidth=2.2 if place == 0 else 1.7,
             zorder=3 - place / len(record["candidates"]),
+            **drawn_as[place].line,
         )
         seen.append(mean[length // 10 :])  # the first climb would flatten the rest
         spoken.append(f"{candidate['label']} ends at {factor * mean[-1]:.4g}")
@@ -112,17 +111,20 @@ def _axis(record: Data, metric: str) -> tuple[float, str]:
     return 1.0, about["label"]
 
 
-def losses(candidates: Sequence[Data]) -> list[Picture]:
+def losses(record: Data) -> list[Picture]:
     """Value and pull of every loss over one axis: margin of the right class, or residual."""
+    candidates, drawn_as = record["candidates"], looks(record)
     drawn = [(place, c) for place, c in enumerate(candidates) if c["curve"] is not None]
     if not drawn:
         return []
     axis = drawn[0][1]["curve"]["axis"]
-    words = "margin of the right class" if axis == "margin" else "residual, in target units"
+    words = (
+        "margin of the right class" if axis == "margin" else "residual, in spreads of a first fit"
+    )
     names = ", ".join(c["label"] for _, c in drawn)
     captions = {
         "margin": "Left of zero the prediction is wrong.",
-        "residual": "The unit is the spread of the training target.",
+        "residual": "The unit is the median absolute deviation that a first linear fit leaves.",
     }
     pulls = {
         "margin": "Where it falls to the left, hopeless cases, such as wrong labels, are let go.",
@@ -133,7 +135,7 @@ def losses(candidates: Sequence[Data]) -> list[Picture]:
         ("value", "Loss", f"The loss of one example. {captions[axis]}"),
         ("pull", "Pull", f"The pull (minus the slope): how hard it moves the model. {pulls[axis]}"),
     ):
-        figure, (axes,) = drawing.panels(width=5.4, height=3.3)
+        figure, (axes,) = drawing.panels(width=5.6, height=3.3)
         tops, bottoms = [], []
         for place, candidate in drawn:
             curve = candidate["curve"]
@@ -141,10 +143,10 @@ def losses(candidates: Sequence[Data]) -> list[Picture]:
             axes.plot(
                 curve["u"],
                 values,
-                color=drawing.hue(place),
-                linestyle=drawing.dash(place),
                 linewidth=2.4 if place == 0 else 2.0,
                 zorder=3 - place / len(candidates),
+                label=candidate["label"],
+                **drawn_as[place].line,
             )
             tops.append(float(np.nanmax(values)))
             bottoms.append(float(np.nanmin(values)))
@@ -152,6 +154,7 @@ def losses(candidates: Sequence[Data]) -> list[Picture]:
         room = 0.04 * (high - low)
         axes.set(xlabel=words, ylabel=head.lower(), ylim=(low - room, high + room))
         axes.margins(x=0)
+        canvas.ends(axes)
         title = f"{head} over the {words}"
         text = drawing.svg(figure, f"loss-{key}", title, f"{title}: {names}.")
         made.append(Picture(head, text, caption))

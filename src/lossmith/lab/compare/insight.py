@@ -7,20 +7,21 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from lossmith.lab.compare.trial import QUANTILES
-from lossmith.lab.compare.trials import Array, Data, done, pooled, short, two
+from lossmith.lab.compare.trials import Array, Data, done, looks, pooled, short, two
 from lossmith.lab.page import drawing
 from lossmith.lab.page.drawing import Picture
+from lossmith.lab.picture.style import CARD, MARKS, MUTED
 
 FEWEST = 10  # rows of a bin, below which its share says nothing
 NAMED = 10  # classes with a mark of their own in the picture of the features
-_SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 
 def calibration(record: Data, condition: Data, name: str) -> Picture | None:
     """How often the predicted class is right, over the probability that it was given."""
     figure, (ax,) = drawing.panels(height=3.6)
-    ax.plot([0, 100], [0, 100], color=drawing.MUTED, linewidth=1, linestyle=(0, (2, 2)))
+    ax.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
     spoken = []
+    drawn_as = looks(record)
     lowest = low = 100 / max(len(record["data"]["classes"]), 2)  # of the top probability
     for place, candidate in enumerate(record["candidates"]):
         found = done(record, condition, candidate["spec"], "calibration")
@@ -35,12 +36,11 @@ def calibration(record: Data, condition: Data, name: str) -> Picture | None:
         ax.plot(
             said,
             right,
-            color=drawing.hue(place),
-            linestyle=drawing.dash(place),
             linewidth=1.6,
             marker="o",
             markersize=3.2,
             zorder=3 - place / len(record["candidates"]),
+            **drawn_as[place].line,
         )
         if not enough.any():
             continue
@@ -72,12 +72,13 @@ def spread(record: Data, condition: Data, name: str) -> Picture | None:
             boxes.append((place, candidate["label"], at))
     if not boxes:
         return None
+    drawn_as = looks(record)
     figure, (ax,) = drawing.panels(height=drawing.height(len(boxes)))
-    ax.axvline(0, color=drawing.MUTED, linewidth=1)
+    ax.axvline(0, color=MUTED, linewidth=1)
     for height, (place, label, at) in enumerate(reversed(boxes)):
-        colour = drawing.hue(place)
+        colour = drawn_as[place].colour
         ax.plot(at[[0, 4]], [height, height], color=colour, linewidth=1.6)
-        box = Rectangle((at[1], height - 0.13), at[3] - at[1], 0.26, facecolor=drawing.CARD)
+        box = Rectangle((at[1], height - 0.13), at[3] - at[1], 0.26, facecolor=CARD)
         box.set(edgecolor=colour, linewidth=1.6, zorder=2)
         ax.add_patch(box)
         ax.plot(at[[2, 2]], [height - 0.13, height + 0.13], color=colour, linewidth=2.6, zorder=3)
@@ -103,14 +104,15 @@ def residuals(record: Data, condition: Data, name: str) -> Picture | None:
     shown = _firsts(record, condition, "shown")
     if not shown:
         return None
+    drawn_as = looks(record)
     height = drawing.height(len(record["candidates"]))
     figure, axes = drawing.panels(len(shown), width=7.4, height=height, sharex=True, sharey=True)
     spoken = []
     for ax, (place, candidate, trial) in zip(axes, shown, strict=True):
         prediction, truth = np.asarray(trial["shown"], dtype=np.float64).T
         residual = prediction - truth
-        ax.axhline(0, color=drawing.MUTED, linewidth=1)
-        ax.plot(prediction, residual, "o", color=drawing.hue(place), markersize=3, alpha=0.65)
+        ax.axhline(0, color=MUTED, linewidth=1)
+        ax.plot(prediction, residual, "o", color=drawn_as[place].colour, markersize=3, alpha=0.65)
         ax.set_title(candidate["label"])
         ax.set_xlabel("prediction")
         spoken.append(
@@ -177,12 +179,12 @@ def _cloud(ax: Axes, at: Array, labels: Array, classes: list[str]) -> None:
     named = sorted(np.argsort(-members, kind="stable")[:NAMED].tolist())
     rest = ~np.isin(labels, named)
     if rest.any():
-        ax.plot(*at[rest].T, ".", color=drawing.MUTED, markersize=3, alpha=0.6, label="others")
+        ax.plot(*at[rest].T, ".", color=MUTED, markersize=3, alpha=0.6, label="others")
     for place, k in enumerate(named):
         ax.plot(
             *at[labels == k].T,
             linestyle="none",
-            marker=signs[k] if signs else _SHAPES[place],
+            marker=signs[k] if signs else MARKS[place],
             markersize=5 if signs else 4,
             markeredgewidth=0.3 if signs else 0.8,
             color=drawing.hue(1 + place),

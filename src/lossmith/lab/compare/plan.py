@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from lossmith.errors import InputError
 from lossmith.lab.compare import conditions, folds, goals, models, owned, same
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import CLEAN, Condition
+from lossmith.lab.compare.first_look import Finding, look
 from lossmith.lab.compare.folds import Place
 from lossmith.lab.compare.goals import Goal
 from lossmith.lab.compare.metrics import IMBALANCED, METRICS
@@ -34,6 +36,11 @@ class Plan:
     reasons: dict[str, str]
     left_out: tuple[str, ...] = ()  # losses that would have run twice, a sentence each
     goal: str = ""  # what is to be predicted, and why that, in a sentence
+
+    @cached_property
+    def look(self) -> tuple[Finding, ...]:
+        """What is seen in the data before any training."""
+        return look(self.dataset)
 
     @property
     def trials(self) -> list[Trial]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.lab.compare import by_metric, goals
+from lossmith.lab.compare import by_metric, first_look, goals, recall
 from lossmith.lab.compare.candidates import EXTRAS, Candidate
 from lossmith.lab.compare.decisions import decisions
 from lossmith.lab.compare.evidence import Result
@@ -65,6 +65,7 @@ def as_data(
         "candidates": [_candidate(candidate) for candidate in plan.candidates],
         "language": language,
         "estimand": estimand(settings.folds),
+        "look": first_look.as_data(plan.look),
         "goal": {"text": settings.goal, "says": plan.goal},
         "left_out": list(plan.left_out),
         "conditions": [
@@ -116,10 +117,13 @@ def _beside(plan: Plan, outcome: Outcome, results: Sequence[Result]) -> dict[str
     own = by_metric.says(outcome, level)
     cut = decisions(plan.candidates, results, outcome.condition.key)
     said = [entry["says"] for entry in own] + ([cut["says"]] if cut and cut["says"] else [])
+    back = recall.recalled(plan.look, outcome)
+    said += [entry["says"] for entry in back]
     return {
         "remarks": said,
         "by_metric": by_metric.best(outcome),
         "is_metric": own,
+        "recalled": back,
         "decisions": cut,
     }
 

@@ -1,12 +1,24 @@
-"""What stands beside the verdict, in the terminal: the goal, and what else the trials say."""
+"""What stands around the verdict in the terminal: the first look, and what else the trials say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+from lossmith.lab.compare.first_look import Finding
+
+
+def before(console: Console, findings: Sequence[Finding], goal: str) -> None:
+    """Print what the data look like, before any training."""
+    console.print(Text("First look", style="bold"))
+    for finding in findings:
+        console.print(Text(f"• {finding.text}"))
+    if not findings:
+        console.print(Text("• Nothing that asks for a special loss."))
+    console.print(Text(f"• {goal}"))
 
 
 def show(console: Console, record: Mapping[str, Any]) -> None:
@@ -15,5 +27,5 @@ def show(console: Console, record: Mapping[str, Any]) -> None:
     for condition in record["conditions"]:
         for said in condition["remarks"]:
             console.print(Text(f"{condition['title']}: {said}" if several else said))
-    for said in (record["goal"]["says"], *record["left_out"]):
+    for said in record["left_out"]:
         console.print(Text(said, style="dim"))

@@ -8,6 +8,7 @@ from typing import Any
 from lossmith.lab.compare import confusion, figures, insight
 from lossmith.lab.compare.metrics import METRICS
 from lossmith.lab.compare.statistics import Interval
+from lossmith.lab.compare.trials import looks
 from lossmith.lab.compare.words import scaled
 from lossmith.lab.page import drawing
 from lossmith.lab.page.drawing import Picture
@@ -19,6 +20,8 @@ def page(record: Mapping[str, Any]) -> str:
     engine = environment("lossmith.lab.compare")
     engine.filters["scaled"] = _scaled
     engine.filters["alone"] = _alone
+    made = looks(record)
+    engine.globals["stroke_of"] = lambda place: made[place].stroke
     sections = [
         {
             "id": f"c{place}",
@@ -32,7 +35,7 @@ def page(record: Mapping[str, Any]) -> str:
         for place, condition in enumerate(record["conditions"])
     ]
     with drawing.style():
-        losses = figures.losses(record["candidates"])
+        losses = figures.losses(record)
     return engine.get_template("template.html").render(
         record=record, sections=sections, key=record["candidates"], losses=losses
     )

@@ -17,7 +17,7 @@ from lossmith.lab.compare.metrics import METRICS, Judged
 from lossmith.lab.compare.models import Net
 
 BLOCK = 8192  # rows that are scored at a time, so that memory stays bounded
-HEAD_START = 3  # a loss that starts from a convex relative lends it 1 of so many epochs
+HEAD_START = 2  # a loss that starts from a convex relative lends it 1 of so many epochs
 SHOWN = 2000  # rows that the curves for the pictures are measured on, at most
 
 
@@ -79,8 +79,8 @@ def fit(
 ) -> Fit:
     """Train on the rows, and keep the epoch that is best on parts["validation"].
 
-    With a `start` the first epochs, a third of all, are trained by that, with an optimiser of
-    their own; none of them is kept, for what is judged is what the loss itself makes of them.
+    With a `start` the first half of the epochs is trained by that, with an optimiser of
+    their own; no such epoch is kept, for what is judged is what the loss itself makes of them.
 
     A later epoch with an equal score is kept too, but only a better one prolongs the training.
     The other parts are for the curves of the pictures; nothing is chosen by them.

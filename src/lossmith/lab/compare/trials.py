@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.lab.picture import style
+from lossmith.lab.picture.style import Look
+
 Data = Mapping[str, Any]
 Array = NDArray[np.float64]
 
@@ -22,6 +25,11 @@ def done(record: Data, condition: Data, spec: str, holds: str) -> list[Data]:
         and trial["status"] == "done"
         and trial.get(holds)
     ]
+
+
+def looks(record: Data) -> list[Look]:
+    """How each candidate is drawn: as its loss is everywhere, the baseline with the widest line."""
+    return style.looks([c["spec"].partition(":")[0] for c in record["candidates"]])
 
 
 def pooled(record: Data, condition: Data, spec: str, holds: str) -> Array | None:

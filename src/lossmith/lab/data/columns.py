@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,9 @@ def frame(
             continue
         if _counts_rows(values):
             log.say("Dropped, as it only numbers the rows", name)
+            continue
+        if _identifier(values, name):
+            log.say("Dropped, as an identifier with a number of its own in every row", name)
             continue
         if target.keep is not None:
             values = values[target.keep]
@@ -172,6 +176,29 @@ def _counts_rows(values: Any) -> bool:
     if start not in (0, 1) or end != start + len(values) - 1:
         return False
     return bool(np.array_equal(values, np.arange(start, end + 1)))
+
+
+# How a column is called that names its rows: id, user_id, PassengerId, rownames, row_number …
+_NAMES_ROWS = re.compile(
+    r"(?i:(?:.*[_\W])?(?:id|ids|uid|uuid|guid)|idx|index|key|rows?|row[_\W]?names?"
+    r"|row[_\W]?(?:id|nr|no|num|number))|.*[a-z]I[dD]"
+)
+
+
+def _identifier(values: Any, name: str) -> bool:
+    """Whether whole numbers only name the rows: all different, and called so or 1 … n in any order.
+
+    Numbers that are all different may well measure something, so these two signs are needed.
+    """
+    if not isinstance(values, np.ndarray) or len(values) < 10 or pd.isna(values).any():
+        return False
+    if values.dtype.kind == "f" and not (values == np.floor(values)).all():
+        return False
+    if len(np.unique(values)) < len(values):
+        return False
+    start, end = float(values.min()), float(values.max())
+    counts = start in (0, 1) and end == start + len(values) - 1
+    return counts or _NAMES_ROWS.fullmatch(name) is not None
 
 
 def _repeats(values: Any, target: Target) -> bool:

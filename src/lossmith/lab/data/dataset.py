@@ -83,9 +83,11 @@ class Dataset:
         if len(rare):
             shown = ", ".join(f"{quote(self.classes[i])} ({counts[i]})" for i in rare[:8])
             more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
+            numbers = all(name.removeprefix("-").isdigit() for name in self.classes)
+            other = ", or say --task regression if the target is a number" if numbers else ""
             raise InputError(
                 f"{self.name}: too few rows for {least} folds in class {shown}{more}: "
-                "use fewer folds, collect more rows, or merge or leave out the class"
+                f"use fewer folds, collect more rows, or merge or leave out the class{other}"
             )
 
 

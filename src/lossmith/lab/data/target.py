@@ -16,7 +16,9 @@ from lossmith.lab.data.dataset import TASKS, Dataset, Source, Target, Task, fing
 from lossmith.lab.data.files import Where, listing, quote
 
 USUAL = ("target", "label", "class", "y")  # what a target is called when nobody says
-FEW = 20  # whole numbers with at most so many distinct values are classes
+FEW = 20  # whole numbers with at most so many distinct values are classes …
+MEMBERS = 2  # … unless they would have fewer rows than this each, and are SEVERAL
+SEVERAL = 6
 MOST_CLASSES = 1000
 
 
@@ -93,7 +95,8 @@ def _of_numbers(
         raise InputError(f"{where.column(name)}, the target, has no value in any row")
     whole = values.dtype.kind != "f" or bool((values == np.floor(values)).all())
     distinct = np.unique(values)
-    few = whole and len(distinct) <= FEW
+    sparse = len(distinct) >= SEVERAL and len(values) < MEMBERS * len(distinct)
+    few = whole and len(distinct) <= FEW and not sparse
     if task == "regression" or (task is None and not few):
         if len(distinct) == 1:
             raise InputError(f"{where.column(name)}, the target, is {distinct[0]:g} in every row")
@@ -101,7 +104,10 @@ def _of_numbers(
             "was asked for"
             if task
             else (
-                f"has {len(distinct)} distinct whole numbers, more than {FEW}"
+                f"has {len(distinct)} distinct whole numbers in {len(values)} rows, too few rows "
+                "for each to be a class (--task classification says that they are)"
+                if whole and sparse and len(distinct) <= FEW
+                else f"has {len(distinct)} distinct whole numbers, more than {FEW}"
                 if whole
                 else "holds fractions"
             )

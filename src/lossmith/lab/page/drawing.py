@@ -1,7 +1,7 @@
 """Matplotlib figures as inline SVG whose colours belong to the page.
 
-A figure is drawn in stand-in colours that are then replaced by CSS variables, so one drawing
-serves light, dark and printed pages. Text stays text, in the page's own type.
+A figure is drawn in the light theme, whose colours are then replaced by CSS variables, so one
+drawing serves light, dark and printed pages. Text stays text, in the page's own type.
 """
 
 from __future__ import annotations
@@ -13,49 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from markupsafe import Markup, escape
-from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-INK, MUTED, GRID, CARD = "#c0ffe0", "#c0ffe1", "#c0ffe2", "#c0ffe3"
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", CARD: "card"}
-HUES = 10  # series colours of the page besides its ink, which is that of series 0
-_DASHES = (  # for matplotlib, and the same for a line that the page draws
-    ("-", "none"),
-    ((0, (5, 1.6)), "7 2.2"),
-    ((0, (1.2, 1.4)), "1.7 2"),
-    ((0, (6, 1.6, 1.2, 1.6)), "8.4 2.2 1.7 2.2"),
-)
+from lossmith.lab.picture import canvas
+from lossmith.lab.picture.canvas import panels as panels
+from lossmith.lab.picture.style import DARK, LIGHT, series
 
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "lossmith",
-    "font.size": 10,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.minor.size": 0,
-    "ytick.minor.size": 0,
+_VARIABLES = {LIGHT.muted: "muted", LIGHT.line: "line", LIGHT.card: "card"} | {
+    colour: f"s{place}"
+    for place, colour in enumerate(LIGHT.series)  # ink is that of series 0
 }
 
 
@@ -69,48 +37,37 @@ class Picture:
     size: Literal["one", "wide", "full"] = "one"  # columns of the page: one, two or all three
 
 
-def _series(place: int) -> tuple[int, int]:
-    """Colour and dash; colours come again after the tenth series, with another dash."""
-    turn = max(0, place - 1) // HUES
-    return place - turn * HUES, (place + turn) % len(_DASHES)
-
-
 def hue(place: int) -> str:
-    """The stand-in colour of a series; 0 is ink."""
-    return f"#c0ff{_series(place)[0]:02x}"
+    """The colour of a series that is no loss, such as a class; 0 is ink."""
+    return series(place).colour
 
 
 def dash(place: int) -> Any:
-    """A dash pattern, so that series differ without colour too."""
-    return _DASHES[_series(place)[1]][0]
+    """Its dashes, so that series differ without colour too."""
+    return series(place).line["linestyle"]
 
 
 def stroke(place: int) -> tuple[str, str]:
-    """Colour and dashes of a series as CSS."""
-    colour, pattern = _series(place)
-    return f"var(--s{colour})", _DASHES[pattern][1]
+    """Its colour and dashes as CSS."""
+    return series(place).stroke
 
 
 @contextmanager
 def style() -> Iterator[None]:
     """The look of the page, for everything drawn inside."""
-    with rc_context(_STYLE):
+    with canvas.style(**{"svg.fonttype": "none", "svg.hashsalt": "lossmith"}):
         yield
+
+
+def palette() -> str:
+    """The themes as CSS: light, dark, and light again on paper."""
+    light, dark = (f":root {{ {theme.css} }}" for theme in (LIGHT, DARK))
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n@media print {{ {light} }}"
 
 
 def height(lines: int) -> float:
     """Inches for so many named lines under each other; drawings beside them are as high."""
     return min(max(2.4, 0.6 + 0.42 * lines), 8.0)
-
-
-def panels(
-    columns: int = 1, rows: int = 1, width: float = 3.6, height: float = 2.7, **settings: Any
-) -> tuple[Figure, list[Axes]]:
-    """An empty figure, in inches, with its axes in reading order."""
-    with style():
-        figure = Figure(figsize=(width, height), layout="constrained")
-        made = figure.subplots(rows, columns, squeeze=False, **settings)
-        return figure, list(np.ravel(made))
 
 
 def svg(figure: Figure, name: str, title: str, description: str) -> Markup:
@@ -122,8 +79,7 @@ def svg(figure: Figure, name: str, title: str, description: str) -> Markup:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, f"var(--{variable})")
-    text = re.sub(r"#c0ff(0[0-9a-f])", lambda found: f"var(--s{int(found[1], 16)})", text)
+        text = re.sub(f"((?:fill|stroke): ){colour}", rf"\g<1>var(--{variable})", text)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r" font-family: [^;\"]*;?", "", text)
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)

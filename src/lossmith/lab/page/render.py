@@ -22,6 +22,7 @@ def environment(package: str) -> Environment:
     )
     made.filters["unbroken"] = unbroken
     made.globals["stroke_of"] = drawing.stroke
+    made.globals["palette"] = drawing.palette
     return made
 
 

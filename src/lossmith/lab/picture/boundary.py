@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.errors import InputError
-from lossmith.lab.picture import canvas, evaluate
-from lossmith.lab.picture.embedding import LEGEND, indices, matrix
+from lossmith.lab.picture import canvas, evaluate, style
+from lossmith.lab.picture.embedding import LEGEND, class_look, indices, matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +68,8 @@ def plot_decision_boundary(
     if found.ndim == 1:
         score = found.reshape(across.shape)
         region, count = (score > 0).astype(np.int64), 2
-        ax.contour(across, up, score, [0.0], colors="black", linewidths=1.6)
-        ax.contour(across, up, score, [-1.0, 1.0], colors="black", linewidths=1, linestyles=":")
+        ax.contour(across, up, score, [0.0], colors=style.INK, linewidths=1.6)
+        ax.contour(across, up, score, [-1.0, 1.0], colors=style.INK, linewidths=1, linestyles=":")
     else:
         count = found.shape[1]
         region = found.argmax(1).reshape(across.shape)
@@ -77,16 +77,16 @@ def plot_decision_boundary(
             _edge(ax, across, up, found, k)
     levels = np.arange(count + 1) - 0.5
     ax.contourf(
-        across, up, region, levels, colors=[canvas.colour(k) for k in range(count)], alpha=0.18
+        across, up, region, levels, colors=[class_look(k).colour for k in range(count)], alpha=0.18
     )
     for k in np.unique(classes):
         ax.plot(
             rows[classes == k, first],
             rows[classes == k, second],
-            canvas.mark(k),
-            color=canvas.colour(k),
+            class_look(k).marker,
+            color=class_look(k).colour,
             markersize=4,
-            markeredgecolor="white",
+            markeredgecolor=style.CARD,
             markeredgewidth=0.4,
             label=f"{k}" if names is None else str(names[k]),
         )
@@ -94,7 +94,7 @@ def plot_decision_boundary(
     ax.set(xlim=(sides[0][0], sides[0][-1]), ylim=(sides[1][0], sides[1][-1]))
     ax.grid(visible=False)
     if len(np.unique(classes)) <= LEGEND:
-        ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+        canvas.key(ax)
     return ax
 
 
@@ -120,4 +120,4 @@ def _edge(
     """The edge of the region of class k: where its score meets the best of the others."""
     gap = found[:, k] - np.delete(found, k, axis=1).max(1)
     if gap.min() < 0 < gap.max():
-        ax.contour(across, up, gap.reshape(across.shape), [0.0], colors="black", linewidths=1)
+        ax.contour(across, up, gap.reshape(across.shape), [0.0], colors=style.INK, linewidths=1)

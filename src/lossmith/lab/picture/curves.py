@@ -14,8 +14,7 @@ import lossmith
 from lossmith.errors import InputError
 from lossmith.formula.record import Formula
 from lossmith.lab.picture import canvas
-from lossmith.lab.picture.canvas import COLOURS as COLOURS
-from lossmith.lab.picture.canvas import DASHES
+from lossmith.lab.picture.style import CARD, Look, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,22 +84,23 @@ def plot(
     if any(order not in (0, 1, 2) for order in orders) or not orders:
         raise InputError(f"orders = {tuple(orders)}: give some of 0 (value), 1 (slope), 2.")
     drawn = (
-        canvas.blank(len(orders))
+        canvas.sheet(len(orders), 3.7 * len(orders), 3.0)
         if axes is None
         else list(np.ravel(np.asarray(axes, dtype=object)))
     )
     if len(drawn) != len(orders):
         raise InputError(f"{len(orders)} orders need as many axes, got {len(drawn)}.")
     grid = _range(chosen) if u is None else np.sort(np.ravel(np.asarray(u, dtype=np.float64)))
+    made = looks([record.name for record, _ in chosen])
     for ax, order in zip(drawn, orders, strict=True):
-        for place, (record, values) in enumerate(chosen):
-            _draw(ax, order, record, values, grid, place)
+        for look, (record, values) in zip(made, chosen, strict=True):
+            _draw(ax, order, record, values, grid, look)
         if len(chosen) > 2:
             _fit(ax)
         ax.set_title(TITLES[order], loc="left", fontsize=10)
         ax.set_xlabel(_ABSCISSA[chosen[0][0].family])
         ax.margins(x=0)
-    drawn[0].legend(frameon=False, fontsize=9)
+    canvas.ends(drawn[0])
     return drawn
 
 
@@ -148,13 +148,10 @@ def _range(chosen: list[tuple[Formula, dict[str, float]]]) -> Array:
 
 
 def _draw(
-    ax: Axes, order: int, record: Formula, values: dict[str, float], grid: Array, place: int
+    ax: Axes, order: int, record: Formula, values: dict[str, float], grid: Array, look: Look
 ) -> None:
     low, high = float(grid[0]), float(grid[-1])
-    corners = [k for k in _kinks(record, values) if low <= k.u <= high]
-    jumps = [k for k in corners if k.order < order]
-    colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
-    style = {"color": colour, "linestyle": dash, "linewidth": 1.8}
+    jumps = [k for k in _kinks(record, values) if low <= k.u <= high and k.order < order]
     settings = ", ".join(f"{n}={v:g}" for n, v in values.items())
     label = f"{record.name}({settings})" if settings else record.name
     # A line ends a hair before each jump and begins again a hair behind it.
@@ -164,15 +161,21 @@ def _draw(
         inside = grid[(grid > left + hair) & (grid < right - hair)]
         edges = [x for x in (left + hair, right - hair) if low <= x <= high]
         u = np.unique(np.concatenate([inside, edges]))
-        ax.plot(u, lossmith.curve(record, u, order=order, **values), label=label, **style)
+        ax.plot(
+            u,
+            lossmith.curve(record, u, order=order, **values),
+            label=label,
+            linewidth=1.8,
+            **look.line,
+        )
         label = "_nolegend_"
-    for k in corners:
-        _mark(ax, k, order, colour)
+    for k in jumps:
+        _mark(ax, k, order, look.colour)
 
 
 def _fit(ax: Axes) -> None:
     """Where one curve dwarfs the others, let it leave the picture."""
-    curves = [np.asarray(line.get_ydata(), dtype=np.float64) for line in ax.get_lines()]
+    curves = [np.asarray(line.get_ydata(), dtype=np.float64) for line in canvas.lines(ax)]
     heights = [float(np.nanmax(np.abs(y), initial=0.0)) for y in curves]
     usual = 3 * float(np.median([h for h in heights if h > 0] or [1.0]))
     if max(heights, default=0.0) > usual:
@@ -189,11 +192,12 @@ def _kinks(record: Formula, values: dict[str, float]) -> list[Kink]:
 
 
 def _mark(ax: Axes, k: Kink, order: int, colour: str) -> None:
-    """A dot where the formula is at a kink; at a jump, rings around the limits it leaves out."""
+    """A dot where the formula is at a jump, and rings around the limits that it leaves out."""
     stated = (k.value, k.slope, k.curvature)[order]
     sides = (k.values, k.slopes, k.curvatures)[order]
-    if k.order < order:
-        rings = [side for side in sides if math.isfinite(side) and abs(side - stated) > 1e-12]
-        ax.plot([k.u] * len(rings), rings, "o", color=colour, markersize=5, markerfacecolor="white")
+    rings = [side for side in sides if math.isfinite(side) and abs(side - stated) > 1e-12]
+    if not rings and all(map(math.isfinite, sides)):
+        return  # a kink of another derivative; this one goes through
+    ax.plot([k.u] * len(rings), rings, "o", color=colour, markersize=5, markerfacecolor=CARD)
     if math.isfinite(stated):
         ax.plot([k.u], [stated], "o", color=colour, markersize=5)

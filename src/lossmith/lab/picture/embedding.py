@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lossmith.errors import InputError, ShapeError
-from lossmith.lab.picture import canvas
+from lossmith.lab.picture import canvas, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,18 +67,23 @@ def plot_embedding(
         inside = classes == k
         ax.plot(
             *points[inside].T,
-            canvas.mark(k),
-            color=canvas.colour(k),
+            class_look(k).marker,
+            color=class_look(k).colour,
             markersize=4,
             markerfacecolor="none",
             label=f"{k}" if names is None else str(names[k]),
         )
     if middle is not None:
-        ax.plot(*middle.T, "P", color="black", markeredgecolor="white", ms=10, label="centres")
+        ax.plot(*middle.T, "P", color=style.INK, markeredgecolor=style.CARD, ms=10, label="centres")
     ax.set(xlabel=words[0], ylabel=words[1], aspect="equal", adjustable="datalim")
     if len(np.unique(classes)) <= LEGEND:
-        ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+        canvas.key(ax)
     return ax
+
+
+def class_look(k: int) -> style.Look:
+    """How a class is drawn; ink is left to boundaries and centres."""
+    return style.series(k + 1)
 
 
 def matrix(name: str, values: Any) -> NDArray[np.float64]:

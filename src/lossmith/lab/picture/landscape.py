@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lossmith.errors import InputError
-from lossmith.lab.picture import canvas, evaluate
+from lossmith.lab.picture import canvas, evaluate, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def plot_landscape(
     # Colours follow the levels: a steep landscape has as many of them in its valley.
     shades = BoundaryNorm(levels, 256)
     filled = ax.contourf(steps, steps, heights, levels, cmap="viridis", norm=shades)
-    ax.contour(steps, steps, heights, levels, colors="white", linewidths=0.5, alpha=0.6)
+    ax.contour(steps, steps, heights, levels, colors=style.CARD, linewidths=0.5, alpha=0.6)
     ax.plot([0], [0], "+", color="#d55e00", markersize=11, markeredgewidth=2, label="the model")
     ax.figure.colorbar(filled, ax=ax, label="loss", format="%.3g", shrink=0.8)
     ax.set(xlabel="direction δ", ylabel="direction η", aspect="equal")
