@@ -10,7 +10,7 @@ import sys
 # package of its own, which the extra would not bring.
 BROUGHT = (
     *("PIL", "click", "filelock", "jinja2", "joblib", "markupsafe", "matplotlib", "pandas"),
-    *("pyarrow", "rich", "scipy", "sklearn", "threadpoolctl"),
+    *("pyarrow", "rich", "scipy", "sklearn", "statsmodels", "threadpoolctl"),
 )
 
 

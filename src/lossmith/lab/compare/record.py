@@ -26,7 +26,7 @@ from lossmith.lab.compare.verdict import decide
 from lossmith.lab.compare.words import estimand
 from lossmith.lab.output import provenance
 
-PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn")
+PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn", "statsmodels")
 AXIS = np.linspace(-3.0, 3.0, 241)  # margins of the right class, or residuals in target units
 BESIDE = ("seconds", "rows")  # of a trial: what the clock decides, and what only statistics need
 _REACH = 2.5  # residual losses are drawn over a wider range, so that their scales show
