@@ -279,7 +279,7 @@ def _run(
     tables = Console()
     if not tables.is_terminal:
         tables = Console(width=terminal.PIPED_WIDTH)
-    remarks.before(tables, made.look, made.goal)
+    remarks.before(messages, made.look, made.goal)
     trials = made.trials
     kept = store.Store(folder, manifest, [trial.key for trial in trials])
     with kept.opened(fresh):
