@@ -36,10 +36,6 @@ from lossmith.face.multiclass import CrammerSinger as CrammerSinger
 from lossmith.face.multiclass import OneVsRest as OneVsRest
 from lossmith.face.linear import LinearLoss as LinearLoss
 from lossmith.face.linear import linear_loss as linear_loss
-from lossmith.face.divergences import kl_divergence as kl_divergence
-from lossmith.face.divergences import KLDivergence as KLDivergence
-from lossmith.face.divergences import js_divergence as js_divergence
-from lossmith.face.divergences import JSDivergence as JSDivergence
 from lossmith.risk.centers import CenterLoss as CenterLoss
 from lossmith.risk.adaptive import AdaptiveLoss as AdaptiveLoss
 from lossmith.risk.learned import keep_inside as keep_inside
@@ -571,3 +567,31 @@ class Poly1(Loss):
     epsilon: float | Tensor
     def __init__(self, epsilon: float | Tensor = 1.0, *, class_weight: Tensor | None = None, label_smoothing: float = 0.0, ignore_index: int = -100, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
     def __call__(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> Tensor: ...
+
+class _KLDivergenceFunction(Protocol):
+    formula: Formula
+    Module: type[KLDivergence]
+    def __call__(self, logits: Tensor, target_probs: Tensor | None = None, *, target_logits: Tensor | None = None, direction: Literal["forward", "reverse"] = "forward", sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+        """KL(a‖b) = Σ a·log(a/b): what it costs to code a by b. Not symmetric, not bounded. ψ(u) = exp_excess(u)."""
+    def total(self, logits: Tensor, target_probs: Tensor | None = None, *, target_logits: Tensor | None = None, direction: Literal["forward", "reverse"] = "forward", sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+
+kl_divergence: _KLDivergenceFunction
+
+class KLDivergence(Loss):
+    """KL(a‖b) = Σ a·log(a/b): what it costs to code a by b. Not symmetric, not bounded. ψ(u) = exp_excess(u)."""
+    def __init__(self, *, direction: Literal["forward", "reverse"] = "forward", reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
+    def __call__(self, logits: Tensor, target_probs: Tensor | None = None, sample_weight: Tensor | None = None, mask: Tensor | None = None, *, target_logits: Tensor | None = None) -> Tensor: ...
+
+class _JSDivergenceFunction(Protocol):
+    formula: Formula
+    Module: type[JSDivergence]
+    def __call__(self, logits: Tensor, target_probs: Tensor | None = None, *, target_logits: Tensor | None = None, sample_weight: Tensor | None = None, mask: Tensor | None = None, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+        """½ KL(a‖m) + ½ KL(b‖m) with m = (a + b)/2: symmetric, finite always, at most log 2. ψ(u) = (1 + exp(u)) / 2 * where(abs(u) <= 2, near, far), x = u / 2, near = x * tanh(x) - log_cosh(x), far = log(2) - abs(u) * sigmoid(-abs(u)) - softplus(-abs(u))."""
+    def total(self, logits: Tensor, target_probs: Tensor | None = None, *, target_logits: Tensor | None = None, sample_weight: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+
+js_divergence: _JSDivergenceFunction
+
+class JSDivergence(Loss):
+    """½ KL(a‖m) + ½ KL(b‖m) with m = (a + b)/2: symmetric, finite always, at most log 2. ψ(u) = (1 + exp(u)) / 2 * where(abs(u) <= 2, near, far), x = u / 2, near = x * tanh(x) - log_cosh(x), far = log(2) - abs(u) * sigmoid(-abs(u)) - softplus(-abs(u))."""
+    def __init__(self, *, reduction: Literal["mean", "sum", "none"] = "mean") -> None: ...
+    def __call__(self, logits: Tensor, target_probs: Tensor | None = None, sample_weight: Tensor | None = None, mask: Tensor | None = None, *, target_logits: Tensor | None = None) -> Tensor: ...

@@ -38,7 +38,7 @@ def _value(name: str, how: str, batch: dict[str, Any], given: dict[str, Any]) ->
 
 
 def _called(name: str, batch: dict[str, Any]) -> dict[str, Any]:
-    """The prediction by the name that the function has for it."""
+    """The prediction by the name that functions and Modules have for it."""
     word = "logits" if classes(name) else "prediction" if name in cases.RESIDUAL else "scores"
     return {word if k == "prediction" else k: v for k, v in batch.items()}
 
@@ -53,8 +53,8 @@ def _checked(name: str, batch: dict[str, Any], given: dict[str, Any]) -> dict[st
 
 
 def _module(name: str, batch: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    made = cases.module(name, **given)
-    return {"mean": made(**batch)} | _total(made.total(**batch))
+    made, named = cases.module(name, **given), _called(name, batch)
+    return {"mean": made(**named)} | _total(made.total(**named))
 
 
 def _derivatives(name: str, batch: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from lossmith.face import values
 from lossmith.formula.calculus import base, derivative
 from lossmith.formula.exact import function
 from lossmith.formula.ledger import DIVERGENCES, find
-from lossmith.link.links import mirrored
+from lossmith.link.forms import mirrored
 
 INF = math.inf
 KINDS = ("forward", "reverse", "js")

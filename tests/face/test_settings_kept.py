@@ -75,7 +75,7 @@ def again(module):
 
 
 def _word(module):
-    kind = module.loss.kind
+    kind = module.loss.link.name
     return "prediction" if kind == "residual" else "scores" if kind == "margin" else "logits"
 
 

@@ -7,7 +7,8 @@ from torch.func import grad, hessian, vmap
 import lossmith
 from lossmith.formula.ledger import LEDGER
 from lossmith.link import chain
-from lossmith.link.links import link, through_margin
+from lossmith.link.forms import through_margin
+from lossmith.link.links import link
 
 HALF = 0.5
 PSI = {
@@ -126,9 +127,9 @@ def test_through_the_margin(name):
 
 def test_links_have_names_and_know_their_classes():
     hinge = LEDGER["hinge"]
-    assert link(hinge).kind == "margin"
+    assert link(hinge).link.name == "margin"
     assert not link(hinge).classes
     assert link(hinge, "crammer_singer").name == "crammer_singer_hinge"
     assert link(hinge, "one_vs_rest").classes
-    assert link(LEDGER["focal"]).kind == "softmax"
+    assert link(LEDGER["focal"]).link.name == "softmax"
     assert link(LEDGER["focal"]).name == "focal"

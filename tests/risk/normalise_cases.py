@@ -76,7 +76,9 @@ class Case:
 def cases():
     found = []
     for name, function in FUNCTIONS.items():
-        make, kind = MODULES[class_name(name)], function.loss.kind
+        if function.loss.link.targets != ("target",):
+            continue  # below, in each of its ways
+        make, kind = MODULES[class_name(name)], function.loss.link.name
         if kind != "softmax":
             target = "real" if kind == "residual" else "binary"
             flat = name == "zero_one"

@@ -11,8 +11,7 @@ from torch.compiler import is_compiling
 
 from lossmith.engine.cpu.machine import without
 from lossmith.engine.looking import PLAIN
-from lossmith.engine.plan import Call
-from lossmith.link.links import Linked
+from lossmith.link.link import Call, Linked
 
 _HALVES = (torch.bfloat16, torch.float16)
 _DTYPES = (torch.float32, torch.float64, *_HALVES)
@@ -23,7 +22,6 @@ _PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
 }
 # What prediction and target may be, as one fact.
 _SERVED = frozenset((a, b, p, t) for a in PLAIN for b in PLAIN for p, t in _PAIRS)
-_MULTICLASS_MARGIN = ("crammer_singer", "one_vs_rest")
 _LEARNED = "a parameter is a tensor: it may be learned or vary by element"
 # Scales and parameters for which nothing inside a kernel leaves the numbers of its type without the
 # result: the least scale s, the largest s^power of ψ(r) = s^power·ψ₀(r/s), the largest parameter.
@@ -73,9 +71,7 @@ def why_not_cpu(call: Call) -> str | None:
             return _LEARNED
         if type(alpha) not in PLAIN:
             return "alpha is a tensor subclass"
-    if call.loss.kind in _MULTICLASS_MARGIN and (not call.hard or call.label_smoothing):
-        return f"the {call.loss.kind} kernel takes class indices without smoothing"
-    return None
+    return call.loss.link.why_no_kernel(call)
 
 
 def _why_no_kernel(prediction: Tensor, target: Tensor) -> str:

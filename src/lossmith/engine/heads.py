@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.amp import is_autocast_available
 from torch.autograd import forward_ad
 
-from lossmith.engine.labels import tolerance
 from lossmith.engine.looking import PLAIN
-from lossmith.engine.plan import Call
+from lossmith.link.counting import counted
+from lossmith.link.link import Call
 
 # A block's logits: large enough that its matrix products run at full speed, and few enough that
 # they stay small beside the gradient of any weight that is worth the trouble.
@@ -85,27 +85,10 @@ def kept(call: Call) -> Tensor | None:
     """Which rows count; None if nothing says that some do not.
 
     A dropped row must leave the matrix products too: its logits have a gradient of 0, but 0 times
-    a NaN among its features would reach the weight.
+    a NaN among its features would reach the weight. A label that is none stays in, for the engine
+    to refuse it.
     """
-    keep = call.mask
-    if call.weight is not None:
-        keep = _and(keep, call.weight != 0)
-    if call.hard:
-        label = call.target.long()  # a narrow integer compared with a wide one would wrap around
-        keep = _and(keep, label != call.ignore_index)
-        if call.class_weight is not None:
-            inside = label.clamp(0, call.class_weight.shape[0] - 1)
-            # A label that is no class stays in, for the engine to refuse it.
-            keep = _and(keep, (call.class_weight[inside] != 0) | (inside != label))
-    elif call.class_weight is not None:
-        t = call.target.to(call.prediction.dtype)
-        sound = (t.amin(1) >= 0) & ((t.sum(1) - 1).abs() <= tolerance(call.target.dtype))
-        keep = _and(keep, ~sound | (t @ call.class_weight.to(t.dtype) != 0))
-    return keep
-
-
-def _and(a: Tensor | None, b: Tensor) -> Tensor:
-    return b if a is None else a & b
+    return counted(call, call.prediction.dtype, trusted=False).keep
 
 
 def dense_logits(head: Head) -> Tensor:

@@ -25,8 +25,9 @@ from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.machine import NoCompilerError
 from lossmith.engine.cpu.memory import fresh
 from lossmith.engine.heads import Head, dense_logits, kept, no_autocast, why_dense, with_tensors
-from lossmith.engine.plan import Call, Output, Reduction
+from lossmith.engine.plan import Output, Reduction
 from lossmith.engine.reduction import summed
+from lossmith.link.link import Call
 
 _PART = 8 << 20  # of logits that the loss itself takes at a time; its gradient is as large again
 _TENSORS = ("target", "weight", "mask", "class_weight", "alpha")

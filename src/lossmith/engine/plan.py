@@ -1,53 +1,15 @@
-"""What one call asks for: the tensors (Call) and, apart from them, the code it needs (Plan)."""
+"""What code a call needs, apart from its tensors: what it asks for, and what is written into it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
-from torch import Tensor
-
-from lossmith.link.links import Linked
+from lossmith.link.link import Linked
 
 Reduction = Literal["mean", "sum", "none"]
 Output = Literal["total", "total+gradient", "values", "gradient"]
-
-
-@dataclass(slots=True)
-class Call:
-    """One checked call of a loss. Written once, handed from floor to floor."""
-
-    loss: Linked
-    prediction: Tensor
-    target: Tensor
-    parameters: tuple[Any, ...]  # numbers or tensors, in the order of formula.parameters
-    weight: Tensor | None = None
-    mask: Tensor | None = None
-    signed: bool = False  # margin labels are ±1 instead of 0 … 1
-    alpha: Any = None  # of balanced losses: weight of the positive class, or one for each class
-    class_weight: Tensor | None = None
-    label_smoothing: float = 0.0
-    ignore_index: int = -100
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """What an engine makes gradients of."""
-        return (self.prediction,)
-
-    @property
-    def shape_parameters(self) -> tuple[Any, ...]:
-        return self.parameters[: len(self.loss.formula.shape)]
-
-    @property
-    def scale(self) -> Any:
-        """The scale s of ψ(r) = s^power ψ₀(r/s), or None."""
-        return self.parameters[-1] if self.loss.formula.scale else None
-
-    @property
-    def hard(self) -> bool:
-        """Whether a class target is an index per row (not a distribution)."""
-        return not self.target.is_floating_point()
 
 
 FIXABLE = frozenset((-2.0, -1.0, 0.0, 1.0, 2.0, 3.0))
@@ -78,7 +40,9 @@ class Plan:
     """Everything that decides the text of a kernel, and nothing else."""
 
     formula: str  # a key: name of a built-in, or a fingerprint of a person's formula
-    kind: str
+    body: str  # the link's name for what is done with an element, or a row
+    axis: int | None  # which dimension of the prediction one loss sees whole
+    form: str  # of ψ, which the program is written from
     prediction: str  # dtypes by name
     target: str
     output: Output

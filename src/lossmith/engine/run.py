@@ -16,8 +16,10 @@ from lossmith.engine import labels, looking, reference
 from lossmith.engine.choose import why_not_cpu
 from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.machine import NoCompilerError
-from lossmith.engine.plan import Call, Reduction
+from lossmith.engine.plan import Reduction
 from lossmith.engine.reduction import reduced, summed
+from lossmith.link.dtypes import compute_dtype
+from lossmith.link.link import Call
 
 _HALVES = (torch.float16, torch.bfloat16)
 _LARGEST = torch.finfo(torch.float32).max
@@ -32,7 +34,7 @@ def reduce(call: Call, reduction: Reduction) -> Tensor:
             return _total(call, reduction == "mean")[0]
         except NoCompilerError:  # from now on why_not_cpu says so, too
             pass
-    dtype = reference.compute_dtype(call.prediction.dtype)
+    dtype = compute_dtype(call.prediction.dtype)
     return reduced(*_reference(call), reduction).to(dtype)
 
 
@@ -44,7 +46,7 @@ def pair(call: Call) -> tuple[Tensor, Tensor]:
             return found[0], torch.tensor(found[1], dtype=found[0].dtype)
         except NoCompilerError:
             pass
-    dtype = reference.compute_dtype(call.prediction.dtype)
+    dtype = compute_dtype(call.prediction.dtype)
     sums = summed(*_reference(call))
     return sums[0].to(dtype), sums[1].to(dtype)
 
@@ -70,21 +72,18 @@ def _share(mean: bool, mass: float) -> float:
 
 
 def _scalar(call: Call, value: float) -> Tensor:
-    dtype = reference.compute_dtype(call.prediction.dtype)
+    dtype = compute_dtype(call.prediction.dtype)
     if -_LARGEST < value < _LARGEST:
         return torch.scalar_tensor(value, dtype=dtype)
     return torch.scalar_tensor(value, dtype=torch.float64).to(dtype)  # where it may be infinite
 
 
 def _slope_scale(call: Call) -> float:
-    """s^(power - 1): what a scale does to the slope (link/chain.py)."""
-    scale = call.loss.formula.scale
-    return 1.0 if scale is None else float(call.parameters[-1]) ** (scale.power - 1)
+    return call.loss.unit(call.parameters, 1)
 
 
 def _value_scale(call: Call) -> float:
-    scale = call.loss.formula.scale
-    return 1.0 if scale is None else float(call.parameters[-1]) ** scale.power
+    return call.loss.unit(call.parameters)
 
 
 def _losses(call: Call) -> int:

@@ -1,138 +1,35 @@
-"""Everything that can be told from shapes, dtypes and options, before anything is computed.
+"""Weights, masks, parameters and options of a call, by their shapes, dtypes and devices.
 
+Prediction and target themselves are the links' business (link/shapes.py).
 Nothing here looks at a tensor's values (that would wait for a device, and stop a tracer): values
 of labels are the engines' business.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossmith.errors import DeviceError, DtypeError, InputError, ShapeError
-from lossmith.face import settings
+from lossmith.errors import DtypeError, ShapeError
+from lossmith.face import settings, values
 from lossmith.face.settings import REDUCTIONS as REDUCTIONS
 from lossmith.face.settings import reduction as reduction
 from lossmith.formula.record import Parameter
+from lossmith.link.dtypes import FLOATS, INTEGERS
+from lossmith.link.link import Call, Link
+from lossmith.link.options import Index, Option, PerClass
+from lossmith.link.shapes import dense, device, no_tensor
 
-_WEIGHTS = (*settings.FLOATS, *settings.INTEGERS)
-_PLAIN = torch.strided
-TARGETS = (*settings.FLOATS, *settings.INTEGERS, torch.bool)
-
-
-def tensors(name: str, prediction: Any, target: Any) -> None:
-    """Both are tensors, on one device, and the prediction is of a real floating dtype."""
-    if not (isinstance(prediction, Tensor) and isinstance(target, Tensor)):
-        wrong = ("prediction", prediction)
-        argument, value = ("target", target) if isinstance(prediction, Tensor) else wrong
-        settings.no_tensor(name, argument, value)
-    if prediction.layout is not _PLAIN or target.layout is not _PLAIN:
-        settings.dense(name, "prediction", prediction)
-        settings.dense(name, "target", target)
-    if prediction.dtype not in settings.FLOATS:
-        if prediction.is_floating_point():
-            kind = "of a type without arithmetic"
-        else:
-            kind = "complex" if prediction.is_complex() else "integer or boolean"
-        raise DtypeError(
-            f"{name}: the prediction is {kind} ({prediction.dtype}); a loss needs real floating "
-            "scores. Are prediction and target swapped? Otherwise use prediction.float()."
-        )
-    if target.dtype not in TARGETS:
-        kind = "complex" if target.is_complex() else "of a type without arithmetic"
-        raise DtypeError(
-            f"{name}: the target is {kind} ({target.dtype}); it must be real. Use target.float(), "
-            "or for class indices target.long()."
-        )
-    if not (prediction.is_cpu and target.is_cpu):
-        device(name, "target", target, prediction)
-
-
-def device(name: str, argument: str, value: Tensor, prediction: Tensor) -> None:
-    """`value` lies where the prediction lies."""
-    if value.device != prediction.device:
-        raise DeviceError(
-            f"{name}: {argument} is on {value.device}, the prediction on {prediction.device}. "
-            f"Use {argument}.to(prediction.device), or loss.to(device) for a module's own tensors."
-        )
-
-
-def same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
-    """No broadcasting between prediction and target: (N,) against (N, 1) would be N² losses."""
-    settings.dense(name, "prediction", prediction)
-    settings.dense(name, "target", target)
-    if prediction.shape != target.shape:
-        hint = ""
-        if prediction.numel() == target.numel():
-            hint = f" Use target.reshape({tuple(prediction.shape)}) if the order is right."
-        raise ShapeError(
-            f"{name}: prediction has shape {tuple(prediction.shape)} and target "
-            f"{tuple(target.shape)}; they must be equal, nothing is broadcast.{hint}"
-        )
-
-
-def class_shapes(name: str, logits: Tensor, target: Tensor) -> tuple[int, ...]:
-    """Logits (N, C, d1, …) against indices (N, d1, …) or a distribution (N, C, d1, …).
-
-    Returns the shape of the losses, (N, d1, …).
-    """
-    try:
-        shape, given = tuple(logits.shape), tuple(target.shape)
-    except RuntimeError:  # a nested tensor has none
-        settings.dense(name, "logits", logits)
-        settings.dense(name, "target", target)
-        raise
-    if len(shape) < 2:
-        raise ShapeError(
-            f"{name}: logits have shape {tuple(shape)}; they need (N, C) or (N, C, d1, …), classes "
-            "on dimension 1. For a single example use logits.unsqueeze(0)."
-        )
-    if shape[1] == 0:
-        raise ShapeError(f"{name}: logits of shape {tuple(shape)} have no class on dimension 1.")
-    rows = (shape[0], *shape[2:])
-    if target.dtype in settings.FLOATS:
-        if given != shape:
-            raise ShapeError(
-                f"{name}: a floating target is a distribution over classes and must have the "
-                f"logits' shape {tuple(shape)}, got {tuple(target.shape)}. For class indices use "
-                "target.long()."
-            )
-        return rows
-    if target.dtype == torch.bool:
-        raise DtypeError(f"{name}: the target is boolean; give class indices (int64).")
-    if given != rows:
-        raise ShapeError(
-            f"{name}: logits of shape {tuple(shape)} need class indices of shape {rows} as "
-            f"target, got {tuple(target.shape)}; classes are on dimension 1 of the logits."
-        )
-    return rows
-
-
-def indices(name: str, target: Tensor) -> Tensor:
-    """Class indices in a dtype that can be compared with any number of classes."""
-    if target.dtype == torch.uint64:
-        raise DtypeError(
-            f"{name}: the target has dtype {target.dtype}, whose numbers not every int64 can hold. "
-            "Use target.long()."
-        )
-    return target.long()
-
-
-def no_gradient(name: str, target: Tensor) -> None:
-    """Labels are data."""
-    if target.requires_grad:
-        raise InputError(
-            f"{name}: the target requires a gradient, but labels are data here. Use "
-            "target.detach(), or swap the arguments: loss(prediction, target)."
-        )
+_WEIGHTS = (*FLOATS, *INTEGERS)
 
 
 def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor) -> None:
     """`sample_weight` or `mask`: one number for each loss, or a size of 1 where it repeats."""
     if not isinstance(value, Tensor):
-        settings.no_tensor(name, argument, value)
+        no_tensor(name, argument, value)
     if argument == "mask" and value.dtype != torch.bool:
         raise DtypeError(
             f"{name}: mask has dtype {value.dtype}; True keeps an element, so it must be boolean. "
@@ -143,7 +40,7 @@ def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor
         raise DtypeError(
             f"{name}: {argument} has dtype {value.dtype}; it must be real numbers.{hint}"
         )
-    settings.dense(name, argument, value)
+    dense(name, argument, value)
     device(name, argument, value, prediction)
     if value.shape == rows:
         return
@@ -155,19 +52,42 @@ def per_loss(name: str, argument: str, value: Any, rows: Any, prediction: Tensor
         )
 
 
-def parameter(name: str, spec: Parameter, value: Any, prediction: Tensor, classes: bool) -> Any:
+def option(call: Call, option: Option, value: Any) -> None:
+    """Put an option into a call, as it is given there; an error in words if it cannot be."""
+    name = call.loss.name
+    value = settings.option(name, option, value)
+    takes = option.takes
+    if isinstance(takes, PerClass):
+        one_per_class(name, option.name, value, call.prediction)
+        values.non_negative(name, option.name, value)
+    elif isinstance(takes, Index) and value >= 0:
+        settings.index_beside(name, value, not call.hard)
+    elif isinstance(value, Tensor):
+        fits(name, option.name, value, call.prediction, call.loss.link)
+    if option.field:
+        setattr(call, option.field, value == takes.allowed[-1])  # type: ignore[union-attr]
+    else:
+        setattr(call, option.name, value)
+
+
+def parameter(name: str, spec: Parameter, value: Any, prediction: Tensor, link: Link) -> Any:
     """A number inside its domain, or a tensor on the right device, kept as it is."""
     if not isinstance(value, Tensor):
         return spec.check(value, name)
     settings.parameter(name, spec, value)
-    if value.dim() or value.device.type != "cpu":  # torch takes one number from the CPU anywhere
-        device(name, spec.name, value, prediction)
-    if value.dim():
-        if classes:
-            per_class(name, spec.name, value, prediction)
-        else:
-            per_element(name, spec.name, value, prediction)
+    fits(name, spec.name, value, prediction, link)
     return value
+
+
+def fits(name: str, argument: str, value: Tensor, prediction: Tensor, link: Link) -> None:
+    """A tensor lies where the prediction does, and has one number for all or one for each."""
+    if value.dim() or value.device.type != "cpu":  # torch takes one number from the CPU anywhere
+        device(name, argument, value, prediction)
+    if value.dim():
+        if link.classes:
+            per_class(name, argument, value, prediction)
+        else:
+            per_element(name, argument, value, link.rows(prediction.shape))
 
 
 def per_class(name: str, argument: str, value: Tensor, logits: Tensor) -> None:
@@ -180,21 +100,20 @@ def per_class(name: str, argument: str, value: Tensor, logits: Tensor) -> None:
         )
 
 
-def repeats(value: Tensor, along: Tensor) -> bool:
-    """Whether a tensor repeats along another, by torch's rule, and never enlarges it."""
-    shape, whole = value.shape, along.shape
+def repeats(shape: Sequence[int], whole: Sequence[int]) -> bool:
+    """Whether a shape repeats along another, by torch's rule, and never enlarges it."""
     ends = whole[len(whole) - len(shape) :]
     return len(shape) <= len(whole) and all(a in (1, b) for a, b in zip(shape, ends, strict=True))
 
 
-def per_element(name: str, argument: str, value: Tensor, prediction: Tensor) -> None:
-    """A parameter that repeats along the prediction, by torch's rule, and never enlarges it."""
-    if not repeats(value, prediction):
-        shape, whole = tuple(value.shape), tuple(prediction.shape)
+def per_element(name: str, argument: str, value: Tensor, rows: Sequence[int]) -> None:
+    """A parameter that repeats along the losses, by torch's rule, and never enlarges them."""
+    if not repeats(value.shape, rows):
         raise ShapeError(
-            f"{name}: {argument} has shape {shape} and the prediction {whole}: a parameter is one "
-            "number, or repeats along the prediction from its last dimension on, such as (D,) for "
-            "the columns of (N, D) and (C, 1, 1) for the channels of (N, C, H, W)."
+            f"{name}: {argument} has shape {tuple(value.shape)} and the losses {tuple(rows)}: a "
+            "parameter is one number, or repeats along the losses from their last dimension on, "
+            "such as (D,) for the columns of (N, D) and (C, 1, 1) for the channels of "
+            "(N, C, H, W)."
         )
 
 

@@ -10,33 +10,30 @@ from torch import Tensor
 
 from lossmith.engine import labels
 from lossmith.engine.heads import Head, with_tensors
-from lossmith.engine.plan import Call
 from lossmith.errors import DtypeError, InputError, LabelError, ParameterError, ShapeError
-from lossmith.face import call, checks, inner, modules
+from lossmith.face import call, checks, inner
 from lossmith.face import settings as settings_of
 from lossmith.face.catalogue import FUNCTIONS
-from lossmith.link.links import Linked
+from lossmith.face.meant import Meant, meant
+from lossmith.link import shapes
+from lossmith.link.link import Call
+from lossmith.link.options import LABEL_SMOOTHING
 
 _NAME = "linear_loss"
-_KINDS = ("softmax", "crammer_singer", "one_vs_rest")
 
 
-def chosen(loss: Any) -> tuple[Any, dict[str, Any]]:
-    """The function of a loss, and the settings that a Module brings along."""
-    settings = loss.given() if isinstance(loss, modules.Loss) else {}
-    found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
-    linked = getattr(found, "loss", None)
-    if not isinstance(linked, Linked) or linked.kind not in _KINDS:
-        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.kind in _KINDS)
-        given = (
-            f"a {linked.formula.family} loss" if isinstance(linked, Linked) else "no loss of ours"
-        )
+def chosen(loss: Any) -> Meant:
+    """A loss over classes."""
+    found = meant(loss)
+    if found is None or not found.loss.link.labelled:
+        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.link.labelled)
+        given = "no loss of ours" if found is None else f"a {found.loss.formula.family} loss"
         raise InputError(
             f"{_NAME}: loss={loss!r} is {given}; it needs a loss over classes. Give one of {names} "
             "(name, function or Module), your own @lossmith.probability, or a Module such as "
             'lossmith.CrammerSinger("hinge").'
         )
-    return found, settings
+    return found
 
 
 def head(
@@ -56,8 +53,7 @@ def head(
 ) -> tuple[Head, Any, torch.Size]:
     """A checked head, the reduction, and the shape of its losses."""
     checks.reduction(_NAME, reduction)
-    function, settings = chosen(loss)
-    linked: Linked = function.loss
+    _, linked, settings = chosen(loss)
     options = inner.options(
         _NAME,
         linked,
@@ -67,7 +63,7 @@ def head(
         },
         settings,
     )  # fmt: skip
-    if linked.kind != "softmax" and options["label_smoothing"]:
+    if options["label_smoothing"] and not linked.takes(LABEL_SMOOTHING):
         raise ParameterError(
             f"{_NAME}: label_smoothing = {options['label_smoothing']!r}, but {linked.name} has no "
             "smoothing; give a distribution as target instead."
@@ -75,21 +71,20 @@ def head(
     block = None if block is None else settings_of.count(_NAME, "block", block)
     lead = _shapes(features, weight, target, bias, sample_weight, mask)
     bound, alpha = inner.parameters(_NAME, linked, parameters, settings)
-    balanced = {"alpha": alpha} if linked.formula.balanced and linked.kind == "softmax" else {}
+    settled: dict[str, Any] = options | {"alpha": alpha}
     rows, classes = math.prod(lead), weight.shape[0]  # numel() is a constant to tracers
     wide = torch.float64 in (features.dtype, weight.dtype)
     dtype = torch.float64 if wide else torch.float32
     stand_in = torch.zeros((), dtype=dtype, device=features.device).expand(rows, classes)
-    checked = call.classes(
+    checked = call.checked(
         linked,
         stand_in,
         target.reshape(rows, classes) if target.is_floating_point() else target.reshape(rows),
         tuple(bound.values()),
-        options["class_weight"], options["label_smoothing"], options["ignore_index"],
         None if sample_weight is None else sample_weight.expand(lead).reshape(rows),
         None if mask is None else mask.expand(lead).reshape(rows),
-        **balanced,
-    )  # fmt: skip
+        tuple(settled[option.name] for option in linked.options),
+    )
     flat = features.reshape(rows, features.shape[-1])
     return Head(checked, flat, weight, bias, block), options["reduction"], lead
 
@@ -109,7 +104,7 @@ def _shapes(
             raise DtypeError(
                 f"{_NAME}: {name} has dtype {value.dtype}; it must be floating. Use {name}.float()."
             )
-        checks.device(_NAME, name, value, features)
+        shapes.device(_NAME, name, value, features)
     if features.dim() < 2:
         raise ShapeError(
             f"{_NAME}: features have shape {tuple(features.shape)}; they need (…, D) with at least "

@@ -9,11 +9,19 @@ from torch import Tensor
 
 from lossmith.errors import ArgumentError, InputError
 from lossmith.face import names, settings
-from lossmith.link.links import Linked
+from lossmith.link.link import Linked
+from lossmith.link.options import (
+    CLASS_ALPHA,
+    CLASS_WEIGHT,
+    IGNORE_INDEX,
+    LABEL_SMOOTHING,
+    REDUCTION,
+)
 
 DEFAULTS: dict[str, Any] = {
-    "class_weight": None, "label_smoothing": 0.0, "ignore_index": -100, "reduction": "mean",
-}  # fmt: skip
+    option.name: option.default
+    for option in (CLASS_WEIGHT, LABEL_SMOOTHING, IGNORE_INDEX, REDUCTION)
+}
 
 
 def options(
@@ -41,7 +49,7 @@ def parameters(
         if said := names.meant(word, (*DEFAULTS, "sample_weight")):
             raise ArgumentError(f"{owner}: there is no argument {word!r}. Use {said}.")
     alpha = brought.get("alpha")
-    if formula.balanced and loss.kind == "softmax" and "alpha" in here:
+    if loss.takes(CLASS_ALPHA) and "alpha" in here:
         alpha = _one(owner, "alpha", here.pop("alpha"), alpha, None)
     own = {p.name: brought[p.name] for p in formula.parameters if p.name in brought}
     for p in formula.parameters:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from lossmith.engine import choose, labels, reference
-from lossmith.engine.plan import Call
 from lossmith.engine.pointwise import partials
 from lossmith.errors import DtypeError, InputError
-from lossmith.face.catalogue import FUNCTIONS
-from lossmith.face.modules import Loss
+from lossmith.face.meant import meant
 from lossmith.face.settings import dense, shown
 from lossmith.formula import ledger
 from lossmith.formula.record import Formula
+from lossmith.link.dtypes import compute_dtype
+from lossmith.link.link import Call
 from lossmith.link.links import link
 
 
@@ -56,12 +56,12 @@ def curve(loss: Any, u: Any, order: int = 0, **parameters: float) -> Any:
     values = record.bind(parameters)
     if not isinstance(order, numbers.Integral) or isinstance(order, bool) or not 0 <= order <= 2:
         raise InputError(f"curve: order = {order!r}; 0 is the value, 1 the slope, 2 the curvature.")
-    key = reference.registered(link(record).key)
+    loss = link(record)
+    key = reference.registered(loss.key)
     x = _real_numbers(u)
     scale = values[record.scale.name] if record.scale else 1.0
-    power = record.scale.power if record.scale else 0
     (result,) = partials(key, order)(x / scale, *(values[p.name] for p in record.shape))
-    return (result * scale ** (power - order)).numpy()
+    return (result * loss.unit(tuple(values.values()), order)).numpy()
 
 
 def _real_numbers(u: Any) -> Tensor:
@@ -110,22 +110,21 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
     """
     call = _call(loss, prediction, target, settings)
     labels.refuse(call)
+    axis = call.loss.link.axis
     with torch.enable_grad():
-        wide = reference.compute_dtype(prediction.dtype)
-        call.prediction = call.prediction.detach().to(wide)
+        call.prediction = call.prediction.detach().to(compute_dtype(prediction.dtype))
         z = call.prediction.requires_grad_()
         value, _ = reference.losses(call)
-        if call.loss.kind == "softmax":
-            gradient, hessian = reference.softmax_derivatives(call)
-            return Derivatives(value.detach(), gradient.detach(), hessian.detach())
+        if (closed := reference.derivatives(call)) is not None:
+            return Derivatives(value.detach(), *(part.detach() for part in closed))
         (gradient,) = torch.autograd.grad(value.sum(), z, create_graph=True)
         # One score per u and slope: the Hessian is diagonal. Rows of scores have a block each.
-        parts = gradient.unbind(1) if call.loss.classes else (gradient,)
+        parts = (gradient,) if axis is None else gradient.unbind(axis)
         columns = [_own(part, z) for part in parts]
-    if call.loss.classes:
-        hessian = torch.stack([c.select(1, k) for k, c in enumerate(columns)], 1)
-    else:
+    if axis is None:
         hessian = columns[0]
+    else:
+        hessian = torch.stack([c.select(axis, k) for k, c in enumerate(columns)], axis)
     return Derivatives(value.detach(), gradient.detach(), hessian)
 
 
@@ -135,14 +134,11 @@ def _own(gradient: Tensor, z: Tensor) -> Tensor:
 
 
 def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any]) -> Call:
-    if isinstance(loss, str):
-        loss = FUNCTIONS.get(loss, loss)
-    function = getattr(loss, "function", loss)
-    if isinstance(loss, Loss):
-        settings = {k: v for k, v in loss.given().items() if k != "reduction"} | settings
-    if not hasattr(function, "check"):
+    found = meant(loss)
+    if found is None:
         raise InputError(f"{loss!r} is no loss of Lossmith; give a name, a function or a Module.")
-    return function.check(prediction, target, **settings)
+    brought = {k: v for k, v in found.settings.items() if k != "reduction"}
+    return found.function.check(prediction, target, **(brought | settings))
 
 
 def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -> str:

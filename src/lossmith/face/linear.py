@@ -169,15 +169,15 @@ class LinearLoss(Summand, nn.Module):
         super().__init__()
         in_features = settings.count("LinearLoss", "in_features", in_features)
         num_classes = settings.count("LinearLoss", "num_classes", num_classes)
-        function, brought = heads.chosen(loss)
+        _, linked, brought = heads.chosen(loss)
         options = {
             "class_weight": class_weight, "label_smoothing": label_smoothing,
             "ignore_index": ignore_index, "reduction": reduction,
         }  # fmt: skip
-        inner.parameters("LinearLoss", function.loss, parameters, brought)
-        inner.options("LinearLoss", function.loss, options, brought)
+        inner.parameters("LinearLoss", linked, parameters, brought)
+        inner.options("LinearLoss", linked, options, brought)
         for name, value in parameters.items():
-            settings.check(function.loss, "LinearLoss", name, value)
+            settings.check(linked, "LinearLoss", name, value)
         block = None if block is None else settings.count("LinearLoss", "block", block)
         self.in_features, self.num_classes, self.loss = in_features, num_classes, loss
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index

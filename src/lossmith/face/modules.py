@@ -12,7 +12,9 @@ from lossmith.errors import InputError
 from lossmith.face import describe, names, signature
 from lossmith.face.settings import check
 from lossmith.face.summand import Summand
-from lossmith.link.links import Linked
+from lossmith.link.link import Link, Linked
+
+_SHORT = ("kl", "js")  # words that are the first letters of names
 
 
 class Loss(Summand, nn.Module):
@@ -53,6 +55,10 @@ class Loss(Summand, nn.Module):
         """The settings, by name."""
         return {name: getattr(self, name) for name in self.settings}
 
+    def lasting(self) -> dict[str, Any]:
+        """The settings without the reduction."""
+        return {name: getattr(self, name) for name in self.settings if name != "reduction"}
+
     @names.listed
     def forward(
         self,
@@ -81,9 +87,8 @@ class Loss(Summand, nn.Module):
         """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
         if unknown:
             names.refuse(type(self).__name__, unknown, self.total, self.settings)
-        given = {k: v for k, v in self.given().items() if k != "reduction"}
         return self.function.total(
-            prediction, target, sample_weight=sample_weight, mask=mask, **given
+            prediction, target, sample_weight=sample_weight, mask=mask, **self.lasting()
         )
 
     def extra_repr(self) -> str:
@@ -139,8 +144,32 @@ def attributes() -> frozenset[str]:
 
 
 def class_name(name: str) -> str:
-    """smooth_l1 → SmoothL1."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    """smooth_l1 → SmoothL1, kl_divergence → KLDivergence."""
+    words = name.split("_")
+    return "".join(w.upper() if w in _SHORT else w[:1].upper() + w[1:] for w in words)
+
+
+def calls(link: Link) -> dict[str, Any]:
+    """The methods that take a batch, in the words of a link."""
+    batch = signature.batch(link)
+    first, *data = (a.name for a in batch if not isinstance(a, str))
+    handed = ", ".join([first, *(f"{n}={n}" for n in data)])
+    scope: dict[str, Any] = {"refuse": names.refuse}
+    made = {}
+    for name, called, given in (
+        ("forward", "self.function", "self.given()"),
+        ("total", "self.function.total", "self.lasting()"),
+    ):
+        text = (
+            f"def {name}(self, {signature.source(batch)}, **unknown):\n"
+            f"    if unknown:\n"
+            f"        refuse(type(self).__name__, unknown, self.{name}, self.settings)\n"
+            f"    return {called}({handed}, **{given})\n"
+        )
+        exec(compile(text, f"<lossmith {link.name}>", "exec"), scope)  # text of our own writing
+        scope[name].__doc__ = getattr(Loss, name).__doc__
+        made[name] = names.listed(scope[name])
+    return made
 
 
 def make(function: Any, module: str) -> type[Loss]:
@@ -148,23 +177,25 @@ def make(function: Any, module: str) -> type[Loss]:
     loss: Linked = function.loss
     own, options = signature.parameters(loss), signature.options(loss)
     settings = tuple(a.name for a in [*own, *options])
-    given = [f"{a.name}={a.default}" for a in own]
-    arguments = ", ".join(["self", *given, "*", *(f"{a.name}={a.default}" for a in options)])
+    arguments = signature.source([*own, "*", *options])
     passed = ", ".join(f"{n}={n}" for n in settings)
     hide, title = signature.hidden(loss), class_name(loss.name)  # a parameter may be called Loss
-    scope: dict[str, Any] = {f"{hide}Loss": Loss, f"{hide}refuse": names.refuse, "__name__": module}
+    scope: dict[str, Any] = {
+        f"{hide}Loss": Loss, f"{hide}refuse": names.refuse, "__name__": module
+    }  # fmt: skip
     text = (
-        f"def __init__({arguments}, **{hide}unknown):\n"
+        f"def __init__(self, {arguments}, **{hide}unknown):\n"
         f"    if {hide}unknown:\n"
         f"        {hide}refuse({title!r}, {hide}unknown, self.__init__, called=self.forward)\n"
         f"    {hide}Loss.__init__(self, {passed})\n"
     )
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
-    made = type(
+    made: type[Loss] = type(
         title,
         (Loss,),
         {
             "__init__": names.listed(scope["__init__"]),
+            **calls(loss.link),
             "__doc__": describe.docstring(loss, module=True),
             "__module__": module,
             "function": staticmethod(function),

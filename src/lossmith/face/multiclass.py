@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from torch import Tensor
 
 from lossmith.errors import InputError, UnsupportedError
-from lossmith.face import functions, inner, modules
-from lossmith.formula.ledger import find
+from lossmith.face import inner
+from lossmith.face.relinked import Relinked
 from lossmith.formula.record import Formula
-from lossmith.link.links import Kind, link
 
 
-def _margin_formula(owner: str, loss: Any) -> Formula:
-    formula = find(loss) if isinstance(loss, str) else getattr(loss, "formula", None)
-    if formula is None:
-        linked = getattr(loss, "loss", None)
-        formula = getattr(linked, "formula", None)
-    if not isinstance(formula, Formula) or formula.family != "margin":
-        raise InputError(
-            f"{owner} needs a margin loss, got {loss!r}. Give a name such as 'hinge', or a "
-            "function such as lossmith.ramp; `lossmith list` shows the margin family."
-        )
-    return formula
-
-
-@cache
-def _function(formula: Formula, kind: Kind) -> Any:
-    function = functions.make(link(formula, kind), "lossmith")
-    modules.make(function, "lossmith")
-    return function
-
-
-class _Multiclass(modules.Loss):
-    kind: Kind
+class _Multiclass(Relinked):
+    examples = ("hinge", "ramp")
 
     def __init__(
         self,
@@ -46,56 +24,29 @@ class _Multiclass(modules.Loss):
         reduction: str = "mean",
         **parameters: Any,
     ) -> None:
-        owner = type(self).__name__
-        formula = _margin_formula(owner, loss)
-        # A Module brings its own settings along.
-        brought = loss.given() if isinstance(loss, modules.Loss) else {}
-        _refuse_binary(owner, formula, parameters, brought)
-        function = _function(formula, self.kind)
-        settings, _ = inner.parameters(owner, function.loss, parameters, brought)
-        settings |= {"class_weight": class_weight, "ignore_index": ignore_index}
-        settings |= inner.options(owner, function.loss, {"reduction": reduction}, brought)
-        object.__setattr__(self, "function", function)
-        object.__setattr__(self, "settings", tuple(settings))
-        super().__init__(**settings)
+        settings = {
+            "class_weight": class_weight, "ignore_index": ignore_index, "reduction": reduction
+        }  # fmt: skip
+        self._make(loss, settings, parameters)
 
-    def extra_repr(self) -> str:
-        """The margin loss, and the settings."""
-        return f"{self.loss.formula.name!r}, {super().extra_repr()}"
-
-    def __reduce__(self) -> Any:
-        formula = self.loss.formula
-        loss = formula.name if formula.builtin else formula.function
-        state = {k: v for k, v in self.__getstate__().items() if k != "function"}
-        return _rebuild, (type(self), loss), state
-
-
-def _rebuild(kind: Any, loss: Any) -> Any:
-    """A Module before its state, which comes next."""
-    made = kind.__new__(kind)
-    function = _function(_margin_formula(kind.__name__, loss), kind.kind)
-    object.__setattr__(made, "function", function)
-    return made
-
-
-def _refuse_binary(
-    owner: str, formula: Formula, given: dict[str, Any], brought: dict[str, Any]
-) -> None:
-    """Options of two classes that have no meaning among several: never dropped without a word."""
-    alpha = given.get("alpha", brought.get("alpha")) if formula.balanced else None
-    if alpha is not None:
-        raise UnsupportedError(
-            f"{owner}: alpha = {inner.short(alpha)} weighs the positive class of {formula.name}, "
-            "which this link does not take. For one binary problem per class use "
-            f"lossmith.{formula.name}(logits, one_hot, alpha=…), one_hot = "
-            "torch.nn.functional.one_hot(target, classes).to(logits); for weights of the classes, "
-            "class_weight=."
-        )
-    if brought.get("labels", "binary") != "binary":
-        raise InputError(
-            f"{owner}: the loss Module has labels={brought['labels']!r}, which says what a binary "
-            "target holds; here the target is a class index. Leave it out."
-        )
+    def _refuse(
+        self, owner: str, formula: Formula, given: dict[str, Any], brought: dict[str, Any]
+    ) -> None:
+        # Options of two classes that have no meaning among several: never dropped without a word.
+        alpha = given.get("alpha", brought.get("alpha")) if formula.balanced else None
+        if alpha is not None:
+            raise UnsupportedError(
+                f"{owner}: alpha = {inner.short(alpha)} weighs the positive class of "
+                f"{formula.name}, which this link does not take. For one binary problem per class "
+                f"use lossmith.{formula.name}(logits, one_hot, alpha=…), one_hot = "
+                "torch.nn.functional.one_hot(target, classes).to(logits); for weights of the "
+                "classes, class_weight=."
+            )
+        if brought.get("labels", "binary") != "binary":
+            raise InputError(
+                f"{owner}: the loss Module has labels={brought['labels']!r}, which says what a "
+                "binary target holds; here the target is a class index. Leave it out."
+            )
 
 
 class CrammerSinger(_Multiclass):
@@ -122,7 +73,7 @@ class CrammerSinger(_Multiclass):
     Source: Crammer & Singer 2001, JMLR 2:265, eq. 3.
     """
 
-    kind = "crammer_singer"
+    link = "crammer_singer"
 
 
 class OneVsRest(_Multiclass):
@@ -149,4 +100,4 @@ class OneVsRest(_Multiclass):
     Source: Rifkin & Klautau 2004, JMLR 5:101.
     """
 
-    kind = "one_vs_rest"
+    link = "one_vs_rest"

@@ -12,6 +12,7 @@ from torch.nn import functional
 from lossmith.engine.looking import readable
 from lossmith.errors import LabelError, ShapeError
 from lossmith.face import checks, settings
+from lossmith.link import shapes
 
 
 def plain_reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
@@ -24,16 +25,16 @@ def plain_reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
 
 def same(name: str, prediction: Tensor, target: Tensor) -> None:
     """Two tensors of one shape and on one device; nothing is broadcast."""
-    checks.tensors(name, prediction, target)
-    checks.same_shape(name, prediction, target)
+    shapes.tensors(name, prediction, target)
+    shapes.same(name, prediction, target)
 
 
 def never_larger(name: str, argument: str, value: Tensor, losses: Tensor) -> Tensor:
     """`value` where it repeats along the losses by torch's rule; (N, 1) for (N,) would give N²."""
     if not isinstance(value, Tensor):
         settings.no_tensor(name, argument, value)
-    checks.device(name, argument, value, losses)
-    if not checks.repeats(value, losses):
+    shapes.device(name, argument, value, losses)
+    if not checks.repeats(value.shape, losses.shape):
         shape, whole = tuple(value.shape), tuple(losses.shape)
         raise ShapeError(
             f"{name}: {argument} has shape {shape} but the losses have {whole}. Give one number "

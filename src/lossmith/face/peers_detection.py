@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lossmith.errors import InputError, ParameterError, ShapeError
-from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.peers_common import never_larger, one_hot, plain_reduce, same
+from lossmith.link import shapes
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -106,10 +106,10 @@ def mmdet_sigmoid_focal_loss(
     mean divides by elements or by avg_factor, ours by the sum of the weights.
     """
     name = "mmdet_sigmoid_focal_loss"
-    checks.tensors(name, pred, target)
+    shapes.tensors(name, pred, target)
     if pred.dim() == 2 and target.dim() == 1 and not target.is_floating_point():
         target = one_hot(name, target, pred.shape[1] + 1)[:, : pred.shape[1]]
-    checks.same_shape(name, pred, target)
+    shapes.same(name, pred, target)
     target = target.to(pred.dtype)
     loss = linear_mix_focal(pred, target, gamma)
     loss = loss * (alpha * target + (1 - alpha) * (1 - target))
@@ -154,7 +154,7 @@ def mmdet_smooth_l1_loss(
     Huber loss is beta times this.)
     """
     name = "mmdet_smooth_l1_loss"
-    checks.tensors(name, pred, target)
+    shapes.tensors(name, pred, target)
     if target.numel() == 0:
         return pred.sum() * 0
     loss = FUNCTIONS["smooth_l1"](pred, target, beta, reduction="none")

@@ -23,9 +23,9 @@ from torch.nn import functional
 
 from lossmith.engine.looking import readable
 from lossmith.errors import InputError, LabelError, ShapeError
-from lossmith.face import checks
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.peers_common import by_class, never_larger, one_hot
+from lossmith.link import shapes
 
 Reduction = Literal["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"] | None
 _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
@@ -43,9 +43,9 @@ def _one_rank(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pair(name: str, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Both in one shape and in the dtype of the arithmetic."""
-    checks.tensors(name, y_pred, y_true)
+    shapes.tensors(name, y_pred, y_true)
     y_true, y_pred = _one_rank(y_true, y_pred)
-    checks.same_shape(name, y_pred, y_true)
+    shapes.same(name, y_pred, y_true)
     y_pred = _wide(y_pred)
     return y_true.to(y_pred.dtype), y_pred
 
@@ -237,7 +237,7 @@ def keras_categorical_crossentropy(
     clips, and its mean divides by the sum of the weights ("mean_with_sample_weight").
     """
     name, kept = "keras_categorical_crossentropy", None
-    checks.tensors(name, y_pred, y_true)
+    shapes.tensors(name, y_pred, y_true)
     _some_classes(name, y_pred)
     index = not y_true.is_floating_point() and _rows_of(y_true, y_pred)
     if index:

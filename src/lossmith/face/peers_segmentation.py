@@ -22,6 +22,7 @@ from lossmith.face.peers_common import (
     same,
 )
 from lossmith.face.peers_detection import Reduction
+from lossmith.link import shapes
 
 
 def _background(alpha: float, like: Tensor) -> Tensor:
@@ -162,7 +163,7 @@ def monai_focal_loss(
     our 0.2932. Ours divides by rows, not by rows × classes, and its sum is a sum.
     """
     name = "monai_focal_loss"
-    checks.tensors(name, input, target)
+    shapes.tensors(name, input, target)
     classes_on_one(name, input)
     classes = input.shape[1]
     if to_onehot_y and classes > 1:
@@ -174,7 +175,7 @@ def monai_focal_loss(
                 f"{(rows[0], 1, *rows[1:])}, got {tuple(target.shape)}."
             )
         target = one_hot(name, target.reshape(rows), classes).movedim(-1, 1)
-    checks.same_shape(name, input, target)
+    shapes.same(name, input, target)
     x, t = input.float(), target.float()
     given = torch.as_tensor(alpha).to(x) if alpha is not None else None
     if given is not None and given.dim():
@@ -302,7 +303,7 @@ def _smp_fits(
     mode: str, x: Tensor, label: Tensor, ignore_index: int | None, class_weights: object
 ) -> None:
     name = "smp_focal_loss"
-    checks.tensors(name, x, label)
+    shapes.tensors(name, x, label)
     shape = tuple(x.shape)
     if mode == "binary":
         if class_weights is not None:
@@ -310,7 +311,7 @@ def _smp_fits(
                 f'{name}: mode="binary" takes no class_weights. Weigh the two sides with alpha.'
             )
         if not columns_agree(shape, label.shape):
-            checks.same_shape(name, x, label)
+            shapes.same(name, x, label)
         return
     classes_on_one(name, x)
     if mode == "multilabel":
@@ -319,7 +320,7 @@ def _smp_fits(
                 f'{name}: mode="multilabel" takes no ignore_index: smp itself fails there. Use '
                 "lossmith.binary_focal with mask=."
             )
-        checks.same_shape(name, x, label)
+        shapes.same(name, x, label)
     elif tuple(label.shape) != (shape[0], *shape[2:]):
         raise ShapeError(
             f'{name}: mode="multiclass" and y_pred {shape} need class indices of shape '
@@ -356,7 +357,7 @@ def smp_soft_cross_entropy(
     Differs from lossmith.cross_entropy(label_smoothing=s) in the denominator only: ours leaves
     ignored rows out of it, as torch does.
     """
-    checks.tensors("smp_soft_cross_entropy", y_pred, y_true)
+    shapes.tensors("smp_soft_cross_entropy", y_pred, y_true)
     if y_true.dim() == y_pred.dim() and y_true.shape[1:2] == (1,):
         y_true = y_true.squeeze(1)
     loss = FUNCTIONS["cross_entropy"](

@@ -14,10 +14,6 @@ from lossmith.errors import UnsupportedError as UnsupportedError
 from lossmith.face import presets as presets
 from lossmith.face.catalogue import FUNCTIONS as _FUNCTIONS
 from lossmith.face.catalogue import MODULES as _MODULES
-from lossmith.face.divergences import JSDivergence as JSDivergence
-from lossmith.face.divergences import KLDivergence as KLDivergence
-from lossmith.face.divergences import js_divergence as js_divergence
-from lossmith.face.divergences import kl_divergence as kl_divergence
 from lossmith.face.inspect import Derivatives as Derivatives
 from lossmith.face.inspect import curve as curve
 from lossmith.face.inspect import derivatives as derivatives
@@ -77,7 +73,6 @@ __all__ = [
     *("Derivatives", "curve", "derivatives", "engine_for", "formula_of"),
     *("Loss", "CrammerSinger", "OneVsRest"),
     *("LinearLoss", "linear_loss"),
-    *("kl_divergence", "KLDivergence", "js_divergence", "JSDivergence"),
     *_FUNCTIONS,
     *_MODULES,
     *FURTHER_ON,

@@ -7,7 +7,8 @@ NumPy's numbers are numbers; True and False are none, for they are nearly always
 from __future__ import annotations
 
 import numbers
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,23 +16,27 @@ from torch import Tensor
 from lossmith.engine.looking import readable
 from lossmith.errors import DtypeError, InputError, ParameterError
 from lossmith.face import values
-from lossmith.formula.domain import Interval, as_number
+from lossmith.formula.domain import as_number
 from lossmith.formula.record import Parameter
-from lossmith.link.links import Linked
+from lossmith.link.dtypes import FLOATS as FLOATS
+from lossmith.link.dtypes import INTEGERS as INTEGERS
+from lossmith.link.link import Linked
+from lossmith.link.options import (
+    IGNORE_INDEX,
+    LABEL_SMOOTHING,
+    REDUCTION,
+    Index,
+    Number,
+    Option,
+    PerClass,
+    Words,
+)
+from lossmith.link.shapes import dense as dense
+from lossmith.link.shapes import no_tensor as no_tensor
 
 REDUCTIONS = ("mean", "sum", "none")
-LABELS = ("binary", "signed")
-NO_INDEX = -100  # the index that rows to leave out carry where nothing is said
-POSITIVE_SHARE = Parameter("alpha", 0.5, Interval(0.0, 1.0, low_closed=True, high_closed=True))
-_SHARE = Interval(0.0, 1.0, low_closed=True)
+NO_INDEX: int = IGNORE_INDEX.default  # what rows to leave out carry where nothing is said
 _WIDE = torch.iinfo(torch.int64)
-# Dtypes with the arithmetic that losses need, the commonest first. Eight-bit floats and quantized
-# numbers have none.
-FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-INTEGERS = (
-    torch.int64, torch.int32, torch.uint8, torch.int16, torch.int8,
-    torch.uint16, torch.uint32, torch.uint64,
-)  # fmt: skip
 
 
 def shown(value: Any) -> str:
@@ -42,57 +47,41 @@ def shown(value: Any) -> str:
     return f"{type(value).__name__}" if len(text) > 60 or "\n" in text else text
 
 
-def no_tensor(name: str, argument: str, value: Any, also: str = "") -> NoReturn:
-    """A list, a NumPy array or anything else where a tensor has to be."""
-    raise DtypeError(
-        f"{name}: {argument} must be a torch.Tensor, got {type(value).__name__}. Use "
-        f"torch.as_tensor({argument}).{also}"
-    )
+def option(name: str, option: Option, value: Any) -> Any:
+    """An option as a loss takes it, before there is a batch; None, where that is the default."""
+    if value is None and option.default is None:
+        return None
+    return _KINDS[type(option.takes)](name, option, value)
 
 
-def dense(name: str, argument: str, value: Tensor) -> None:
-    """Numbers laid out in memory by strides, as every engine reads them."""
-    if value.is_nested:
-        raise DtypeError(
-            f"{name}: {argument} is a nested tensor; a loss needs a plain one. Join its parts, "
-            "torch.cat(tensor.unbind()), or pad them, tensor.to_padded_tensor(0.0), with mask= for "
-            "what is padding."
+def _word(name: str, option: Option, value: Any) -> str:
+    if not isinstance(value, str) or value not in option.takes.allowed:  # type: ignore[union-attr]
+        raise InputError(f"{name}: {option.name}={shown(value)} is not known.{option.remedy}")
+    return value
+
+
+def _number(name: str, option: Option, value: Any) -> Any:
+    domain, learned = option.takes.domain, option.takes.learned  # type: ignore[union-attr]
+    if learned and isinstance(value, Tensor):
+        return parameter(
+            name, Parameter(option.name, (domain.low + domain.high) / 2, domain), value
         )
-    if value.layout is not torch.strided:
-        kind = str(value.layout).removeprefix("torch.").removeprefix("_")
-        raise DtypeError(
-            f"{name}: {argument} has the layout {kind}; a loss needs a plain tensor. Use "
-            f"{argument}.to_dense()."
+    number = as_number(value)
+    if number is None or number not in domain:
+        raise ParameterError(
+            f"{name}: {option.name} = {shown(value)} is outside {domain}{option.remedy}"
         )
+    return number
 
 
 def reduction(name: str, value: Any) -> str:
     """One of three."""
-    if not isinstance(value, str) or value not in REDUCTIONS:
-        raise InputError(
-            f'{name}: reduction={shown(value)} is not known. Use "mean" (total / mass), "sum" '
-            '(total) or "none".'
-        )
-    return value
-
-
-def labels(name: str, value: Any) -> str:
-    """What a binary target holds."""
-    if not isinstance(value, str) or value not in LABELS:
-        raise InputError(
-            f'{name}: labels={shown(value)} is not known. Use "binary" (0 … 1) or "signed" (±1).'
-        )
-    return value
+    return _word(name, REDUCTION, value)
 
 
 def smoothing(name: str, value: Any) -> float:
     """A number in [0, 1)."""
-    number = as_number(value)
-    if number is None or number not in _SHARE:
-        raise ParameterError(
-            f"{name}: label_smoothing = {shown(value)} is outside [0, 1); it is a number, 0 for no "
-            "smoothing."
-        )
+    number: float = _number(name, LABEL_SMOOTHING, value)
     return number
 
 
@@ -134,19 +123,6 @@ def count(name: str, argument: str, value: Any) -> int:
     return int(value)
 
 
-def positive_share(name: str, value: Any) -> Any:
-    """The weight of the positive class, in [0, 1]; a tensor is kept as it is."""
-    if isinstance(value, Tensor):
-        return parameter(name, POSITIVE_SHARE, value)
-    number = as_number(value)
-    if number is None or number not in POSITIVE_SHARE.domain:
-        raise ParameterError(
-            f"{name}: alpha = {shown(value)} is outside [0, 1]. It is the weight of the positive "
-            "class (the negative class gets 1 - alpha); None weights both by 1."
-        )
-    return number
-
-
 def parameter(name: str, spec: Parameter, value: Any) -> Any:
     """A number inside its domain, or a floating tensor inside it, kept as it is."""
     if not isinstance(value, Tensor):
@@ -172,17 +148,21 @@ def one_per_class(name: str, argument: str, value: Any) -> Tensor:
     return value
 
 
-def no_scalar_alpha(name: str, value: Any) -> None:
-    """One number for all classes says nothing: the reason, in words."""
+def by_class(name: str, option: Option, value: Any) -> Tensor:
+    """The same for an option, and the reason in words where one number for all says nothing."""
     scalar = isinstance(value, Tensor) and value.dim() == 0
-    if scalar or as_number(value) is not None:
+    if (reason := option.takes.not_one) and (scalar or as_number(value) is not None):  # type: ignore[union-attr]
         given = f"{value.item():g}" if scalar and readable(value) else shown(value)
-        raise ParameterError(
-            f"{name}: alpha = {given} is one number, and with several classes it would only "
-            "multiply every loss alike, as a learning rate does. Give one weight for each class, "
-            "alpha=torch.tensor([...]), or None. The pair alpha and 1 - alpha belongs to two "
-            "classes: see binary_focal."
-        )
+        raise ParameterError(f"{name}: {option.name} = {given} is one number, and {reason}")
+    return one_per_class(name, option.name, value)
+
+
+_KINDS: dict[type, Callable[[str, Option, Any], Any]] = {
+    Words: _word,
+    Number: _number,
+    Index: lambda name, _, value: index(name, value),
+    PerClass: by_class,
+}
 
 
 def check(loss: Linked, name: str, argument: str, value: Any) -> Any:
@@ -190,23 +170,16 @@ def check(loss: Linked, name: str, argument: str, value: Any) -> Any:
     for spec in loss.formula.parameters:
         if spec.name == argument:
             return parameter(name, spec, value)
-    if argument in _WORDS:
-        return _WORDS[argument](name, value)
-    if value is not None and argument == "alpha" and not loss.classes:
-        return positive_share(name, value)
-    if value is not None and argument in ("alpha", "class_weight"):
-        if argument == "alpha":
-            no_scalar_alpha(name, value)
-        one_per_class(name, argument, value)
-        if value.dim() != 1:
-            raise ParameterError(
-                f"{name}: {argument} has shape {tuple(value.shape)}; give one weight for each "
-                "class, shape (C,)."
-            )
-        values.non_negative(name, argument, value)
+    for each in (*loss.options, REDUCTION):
+        if each.name != argument:
+            continue
+        value = option(name, each, value)
+        if value is not None and isinstance(each.takes, PerClass):
+            if value.dim() != 1:
+                raise ParameterError(
+                    f"{name}: {argument} has shape {tuple(value.shape)}; give one weight for each "
+                    "class, shape (C,)."
+                )
+            values.non_negative(name, argument, value)
+        break
     return value
-
-
-_WORDS = {
-    "reduction": reduction, "labels": labels, "label_smoothing": smoothing, "ignore_index": index,
-}  # fmt: skip

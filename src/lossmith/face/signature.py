@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossmith.errors import FormulaError
-from lossmith.link.links import Linked
+from lossmith.link.link import Link, Linked
+from lossmith.link.options import DATA, REDUCTION, Option
 
 
 @dataclass(frozen=True)
@@ -17,18 +18,30 @@ class Argument:
     default: str | None = None
     meaning: str = ""
 
+    def source(self, *, types: bool = False) -> str:
+        """As it stands in an argument list; with types, as the .pyi has it."""
+        if types:
+            return f"{self.name}: {self.type}" + (f" = {self.default}" if self.default else "")
+        return f"{self.name}={self.default}" if self.default else self.name
 
-def shape_words(loss: Linked) -> tuple[str, str, str]:
-    """What the prediction is called, and the shapes of prediction and target, in words."""
-    if loss.classes:
-        return (
-            "logits",
-            "(N, C) or (N, C, d1, …), classes on dimension 1",
-            "class indices (N, d1, …), or a distribution over classes of the logits' shape",
-        )
-    if loss.kind == "margin":
-        return "scores", "any shape", "the scores' shape: labels in [0, 1], or ±1 if signed"
-    return "prediction", "any shape", "the prediction's shape"
+
+def _of(option: Option) -> Argument:
+    return Argument(option.name, option.type, option.text, option.meaning)
+
+
+def inputs(link: Link) -> list[Argument]:
+    """The prediction and the target; where that may come under several names, one of them."""
+    first = Argument(link.word, "Tensor", None, "floating tensor; half precision is computed in "
+                     "float32")  # fmt: skip
+    if len(link.targets) == 1:
+        return [first, Argument(link.targets[0], "Tensor", None, "see Shapes")]
+    return [
+        first,
+        *(
+            Argument(word, "Tensor | None", "None", f"the target as {what}")
+            for word, what in zip(link.targets, link.means, strict=True)
+        ),
+    ]
 
 
 def parameters(loss: Linked) -> list[Argument]:
@@ -46,62 +59,32 @@ def parameters(loss: Linked) -> list[Argument]:
 
 def options(loss: Linked) -> list[Argument]:
     """What is settled once for a loss: a Module's constructor takes these after the parameters."""
-    own: list[Argument] = []
-    if loss.kind == "margin":
-        own.append(
-            Argument(
-                "labels", 'Literal["binary", "signed"]', '"binary"',
-                'target values: "binary" for 0 … 1, "signed" for -1 and 1; never guessed',
-            )
-        )  # fmt: skip
-    if loss.formula.balanced and loss.kind == "margin":
-        own.append(
-            Argument(
-                "alpha", "float | None", "None",
-                "weight of the positive class in [0, 1], the negative gets 1 - alpha; part of the "
-                "loss, not of the mass",
-            )
-        )  # fmt: skip
-    if loss.formula.balanced and loss.kind == "softmax":
-        own.append(
-            Argument(
-                "alpha", "Tensor | None", "None",
-                "one weight per class, each at its share of the label; part of the loss, not of "
-                "the mass (which class_weight is)",
-            )
-        )  # fmt: skip
-    if loss.classes:
-        own += [
-            Argument(
-                "class_weight", "Tensor | None", "None",
-                "one weight per class; a row weighs as its true class (a distribution: its mean)",
-            ),
-            Argument(
-                "label_smoothing", "float", "0.0",
-                "share of the label spread evenly over the allowed classes, in [0, 1)",
-            ),
-            Argument("ignore_index", "int", "-100", "rows with this class index are dropped"),
-        ]  # fmt: skip
-        if loss.kind != "softmax":
-            own = [a for a in own if a.name != "label_smoothing"]
-    own.append(
-        Argument(
-            "reduction", 'Literal["mean", "sum", "none"]', '"mean"',
-            '"mean" = total / mass, "sum" = total = Σ weight·loss, "none" = one loss each',
-        )
-    )  # fmt: skip
-    return own
+    return [_of(option) for option in (*loss.options, REDUCTION)]
 
 
-def data(loss: Linked) -> list[Argument]:
+def data() -> list[Argument]:
     """What comes with every batch besides prediction and target."""
-    return [
-        Argument(
-            "sample_weight", "Tensor | None", "None",
-            "one weight per loss; 2 counts twice, 0 drops. The mass is the sum of the weights",
-        ),
-        Argument("mask", "Tensor | None", "None", "True keeps; dropped before the formula"),
-    ]  # fmt: skip
+    return [_of(option) for option in DATA]
+
+
+def call(loss: Linked, *, reduction: bool = True) -> list[Argument | str]:
+    """The arguments of the function in their order; "*" where they go by name from."""
+    first, target, *others = inputs(loss.link)
+    last = [_of(REDUCTION)] if reduction else []
+    named = [*others, *(_of(option) for option in loss.options), *data(), *last]
+    return [first, target, *parameters(loss), "*", *named]
+
+
+def batch(link: Link) -> list[Argument | str]:
+    """The arguments of a Module's call: the data of a batch."""
+    first, target, *others = inputs(link)
+    batch: list[Argument | str] = [first, target, *data()]
+    return [*batch, "*", *others] if others else batch
+
+
+def source(arguments: list[Argument | str], *, types: bool = False) -> str:
+    """An argument list as source text."""
+    return ", ".join(a if isinstance(a, str) else a.source(types=types) for a in arguments)
 
 
 # Arguments of functions that take any loss and hand its parameters on, by family: `derivatives`,
@@ -122,8 +105,7 @@ def free(loss: Linked, taken: frozenset[str]) -> None:
 
     `taken`: what every Module has.
     """
-    call = {shape_words(loss)[0], "target", "self"}
-    call |= {a.name for a in [*options(loss), *data(loss)]}
+    call = {a.name for a in [*inputs(loss.link), *options(loss), *data()]} | {"self"}
     further = {*PASSED_ON["residual"], *PASSED_ON[loss.formula.family]}
     further.add("weight")  # refused in every call, for it means weights of classes in torch
     for name in (p.name for p in loss.formula.parameters):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lossmith.face import functions, public, signature
+from lossmith.face import public, signature
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import class_name
+from lossmith.formula.ledger import FAMILIES
 from lossmith.formula.written import written
 
 _HEAD = '''"""Made by `python -m lossmith.face.stubs` from the records. Edits are lost."""
@@ -30,13 +31,12 @@ def write() -> str:
     for name, function in FUNCTIONS.items():
         loss, record = function.loss, function.formula
         summary = record.doc.split("\n")[0]
-        word = signature.shape_words(loss)[0]
-        call = functions.source(loss, types=True)
-        total = functions.source(loss, types=True, reduction=False)
-        own = [f"{a.name}: {a.type} = {a.default}" for a in signature.parameters(loss)]
-        options = [f"{a.name}: {a.type} = {a.default}" for a in signature.options(loss)]
-        made = ", ".join(["self", *own, "*", *options])
-        batch = f"self, {word}: Tensor, target: Tensor, sample_weight: Tensor | None = None"
+        call, total = (
+            signature.source(signature.call(loss, reduction=on), types=True) for on in (True, False)
+        )
+        own = signature.parameters(loss)
+        made = signature.source([*own, "*", *signature.options(loss)], types=True)
+        batch = signature.source(signature.batch(loss.link), types=True)
         title = class_name(name)
         lines += [
             "",
@@ -51,9 +51,9 @@ def write() -> str:
             "",
             f"class {title}(Loss):",
             f'    """{summary} {written(record)}."""',
-            *(f"    {a.name}: {a.type}" for a in signature.parameters(loss)),
-            f"    def __init__({made}) -> None: ...",
-            f"    def __call__({batch}, mask: Tensor | None = None) -> Tensor: ...",
+            *(f"    {a.name}: {a.type}" for a in own),
+            f"    def __init__(self, {made}) -> None: ...",
+            f"    def __call__(self, {batch}) -> Tensor: ...",
         ]
     return "\n".join(lines) + "\n"
 
@@ -73,7 +73,7 @@ def _home(name: str) -> str:
         return "lossmith.face"
     if name in ("Fraction", "NonNegative", "Positive", "Real"):
         return "lossmith.formula.domain"
-    if name in ("residual", "margin", "probability"):
+    if name in FAMILIES:
         return "lossmith.face.own"
     return str(getattr(public, name).__module__)
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.compiler import is_compiling
 
-from lossmith.engine.labels import tolerance
 from lossmith.engine.looking import readable
 from lossmith.errors import ParameterError
 from lossmith.formula.domain import Interval
 from lossmith.formula.record import Parameter as Specification
+from lossmith.link.counting import tolerance
 
 _ROWS = 32  # as many as are looked at
 _NOT_NEGATIVE = Interval(0.0, low_closed=True)
@@ -74,7 +74,7 @@ def _outside(value: Tensor, domain: Interval) -> tuple[int, ...] | None:
     return None
 
 
-def expect_logits(name: str, key: str, logits: Tensor) -> None:
+def expect_logits(name: str, key: str, logits: Tensor, level: int = 4) -> None:
     """Warn, once per loss and process, of probabilities where logits are due."""
     if is_compiling():
         return
@@ -97,5 +97,5 @@ def expect_logits(name: str, key: str, logits: Tensor) -> None:
             "The loss applies the softmax itself; give it the scores before the softmax (or "
             "log p, whose softmax is p again).",
             UserWarning,
-            stacklevel=4,
+            stacklevel=level,
         )

@@ -29,6 +29,7 @@ def kl_divergence(u: Expr) -> Expr:
 
 
 @divergence(
+    symmetric=True,
     title="Jensen-Shannon divergence",
     cite="Lin 1991, doi:10.1109/18.61115, with equal weights, in nats",
     twin="scipy.spatial.distance.jensenshannon(p, q)**2",

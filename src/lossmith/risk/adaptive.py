@@ -9,12 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lossmith.engine import run
 from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import ParameterError, ShapeError
-from lossmith.face import checks, names, settings
+from lossmith.face import names, settings
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.summand import Summand
 from lossmith.formula.domain import as_number
+from lossmith.link import shapes
+from lossmith.link.counting import counted
+from lossmith.link.dtypes import compute_dtype
 from lossmith.risk.partition import log_partition
 
 _NAME = "AdaptiveLoss"
@@ -152,29 +156,22 @@ class AdaptiveLoss(Summand, nn.Module):
         self, prediction: Tensor, target: Tensor, sample_weight: Tensor | None, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Losses by element, weights applied, and the weights: 0 where dropped."""
-        checks.tensors(_NAME, prediction, target)
+        shapes.tensors(_NAME, prediction, target)
         if self.columns is not None and tuple(prediction.shape[-1:]) != (self.columns,):
             raise ShapeError(
                 f"{_NAME}: prediction has shape {tuple(prediction.shape)}, but columns = "
                 f"{self.columns} asks for a last dimension of that size."
             )
-        dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
+        dtype = compute_dtype(prediction.dtype)
         alpha = self.alpha.to(dtype=dtype, device=prediction.device)
         scale = self.scale.to(dtype=dtype, device=prediction.device)
-        robust = _barron(
-            prediction,
-            target,
-            alpha,
-            scale,
-            sample_weight=sample_weight,
-            mask=mask,
-            reduction="none",
+        call = _barron.check(
+            prediction, target, alpha, scale, sample_weight=sample_weight, mask=mask
         )
-        weights = torch.ones_like(robust, requires_grad=False)
-        if sample_weight is not None:
-            weights = weights * sample_weight
-        if mask is not None:
-            weights = torch.where(mask, weights, 0.0)
+        robust = run.reduce(call, "none")
+        weights = counted(call, dtype).mass(dtype)
+        if weights is None:
+            weights = torch.ones_like(robust, requires_grad=False)
         return robust + weights * (torch.log(scale) + log_partition(alpha)), weights
 
     def extra_repr(self) -> str:

@@ -24,6 +24,7 @@ from lossmith.face.modules import Loss
 from lossmith.face.summand import Summand
 from lossmith.formula.domain import as_number
 from lossmith.formula.ledger import find
+from lossmith.link import shapes
 from lossmith.risk.ranks import Group
 from lossmith.risk.unmoved import Unmoved
 
@@ -190,7 +191,7 @@ class CenterLoss(Summand, nn.Module):
         mask: Tensor | None,
     ) -> Any:
         self._check(features, target, sample_weight, mask)
-        labels = checks.indices(_NAME, target)
+        labels = shapes.indices(_NAME, target)
         keep = labels != self.ignore_index
         if mask is not None:
             keep = keep & mask
@@ -303,8 +304,8 @@ class CenterLoss(Summand, nn.Module):
                 f"{_NAME}: features of shape {tuple(features.shape)} need class indices of shape "
                 f"{tuple(rows)}, got {tuple(target.shape)}."
             )
-        checks.device(_NAME, "target", target, features)
-        checks.device(_NAME, "centers", self.centers, features)
+        shapes.device(_NAME, "target", target, features)
+        shapes.device(_NAME, "centers", self.centers, features)
         if sample_weight is not None:
             checks.per_loss(_NAME, "sample_weight", sample_weight, rows, features)
         if mask is not None:
@@ -367,7 +368,11 @@ def _residual(loss: Any) -> Loss | None:
         function = getattr(loss, "function", loss)  # a Module's class knows its function
         module = getattr(function, "Module", None)
         loss = module() if isinstance(module, type) else loss
-    if not isinstance(loss, Loss) or loss.loss.kind != "residual":
+    if (
+        not isinstance(loss, Loss)
+        or loss.loss.formula.family != "residual"
+        or not loss.loss.link.natural
+    ):
         raise InputError(
             f"{_NAME}: loss={loss!r} is no residual loss. Give a name such as 'huber', a function "
             "such as lossmith.huber, or a Module such as lossmith.Huber(delta=1.0); `lossmith "

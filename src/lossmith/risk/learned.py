@@ -15,7 +15,8 @@ from lossmith.face import heads
 from lossmith.face.linear import LinearLoss
 from lossmith.face.modules import Loss
 from lossmith.formula.domain import Interval
-from lossmith.link.links import Linked
+from lossmith.link.link import Linked
+from lossmith.link.options import CLASS_ALPHA, Number
 from lossmith.risk.classes.parallel import ClassParallelLoss
 
 M = TypeVar("M", bound=nn.Module)
@@ -102,9 +103,11 @@ def keep_inside(module: M) -> M:
         if linked is None:
             continue
         domains = {p.name: p.domain for p in linked.formula.parameters}
-        if linked.formula.balanced:
-            high = math.inf if linked.classes else 1.0
-            domains["alpha"] = Interval(0.0, high, low_closed=True, high_closed=not linked.classes)
+        for option in linked.options:
+            if isinstance(option.takes, Number) and option.takes.learned:
+                domains[option.name] = option.takes.domain
+            elif option == CLASS_ALPHA:
+                domains[option.name] = Interval(0.0, low_closed=True)
         for name, domain in domains.items():
             if name not in part._parameters or part._parameters[name] is None:
                 found += parametrize.is_parametrized(part, name)
@@ -125,6 +128,5 @@ def _linked(part: nn.Module) -> Linked | None:
     if isinstance(part, Loss):
         return part.loss
     if isinstance(part, (LinearLoss, ClassParallelLoss)):
-        linked: Linked = heads.chosen(part.loss)[0].loss
-        return linked
+        return heads.chosen(part.loss).loss
     return None

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from lossmith.engine import reference
-from lossmith.engine.plan import Call, Output
+from lossmith.engine.plan import Output
+from lossmith.link.dtypes import compute_dtype
+from lossmith.link.link import Call
 
 
 @dataclass(slots=True)  # the quickest to make
@@ -31,14 +33,14 @@ class Result:
 
 def again(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
     """What `launch.run` returns for the same arguments."""
-    prediction, scale = call.prediction, call.loss.formula.scale
+    prediction = call.prediction
     call = copy(call)
     wants = "gradient" in output
     with torch.set_grad_enabled(wants):
         call.prediction = leaf = prediction.detach().to(torch.float64).requires_grad_(wants)
         losses, weight = reference.wide_losses(call)
         # The factor of a slope holds s^(power - 1) already, that of a value s^power.
-        inside = 1.0 if scale is None else call.parameters[-1] ** (scale.power - int(wants))
+        inside = call.loss.unit(call.parameters, int(wants))
         share = factor / inside
         gradient = values = None
         if wants:
@@ -46,7 +48,7 @@ def again(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
             (slope,) = torch.autograd.grad(losses, leaf, seed.reshape(losses.shape) * share)
             gradient = slope.to(prediction.dtype).contiguous()
         if output == "values":
-            dtype = reference.compute_dtype(prediction.dtype)
+            dtype = compute_dtype(prediction.dtype)
             values = (losses * share).to(dtype)
     mass = float(losses.numel()) if weight is None else weight.sum().item()
     return Result(losses.sum().item(), mass, gradient, values)

@@ -35,7 +35,7 @@ def write(plan: Plan, parameters: tuple[str, ...], scaled: bool, *, stream: bool
     k.line("total, mass, bad = K(0.0), K(0.0), np.int32(0)")
     if scaled:
         k.line("farthest = _I(0)")
-    soft_possible = plan.kind == "margin" and not plan.signed and _is_float(plan.target)
+    soft_possible = plan.body == "margin" and not plan.signed and _is_float(plan.target)
     if soft_possible:
         k.line("soft = np.int32(0)")
         k.open("for i in range(low, high):")
@@ -94,7 +94,7 @@ def _loop(
     if keep:
         k.line(f"keep = {' & '.join(keep)}")
 
-    if plan.kind == "residual":
+    if plan.body == "residual":
         k.line("u = (z - t) / scale" if scaled else "u = z - t")
         k.line(f"{names} = program(u{arguments})")
     elif soft:

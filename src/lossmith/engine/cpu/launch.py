@@ -16,8 +16,9 @@ from lossmith.engine.cpu import elementwise, machine, panels, source
 from lossmith.engine.cpu.again import Result, again
 from lossmith.engine.cpu.memory import fresh, fresh_like, scratch
 from lossmith.engine.cpu.threads import share
-from lossmith.engine.plan import Call, Output, Plan, fix
+from lossmith.engine.plan import Output, Plan, fix
 from lossmith.errors import InputError, LabelError
+from lossmith.link.link import Call
 
 _KERNELS: dict[Any, Any] = {}
 _LARGE = 8 << 20  # bytes
@@ -39,16 +40,19 @@ def _kernel(
 ) -> Any:
     """The compiled kernel of a call, from memory, from the cache directory, or made now."""
     short = (
-        call.loss.key, call.loss.kind, call.prediction.dtype, call.target.dtype, output,
+        call.loss.key, call.loss.link.name, call.prediction.dtype, call.target.dtype, output,
         call.signed,
         call.weight is None, call.mask is None, call.alpha is None, call.class_weight is None,
         call.label_smoothing > 0, fixed, contiguous, panel, stream,
     )  # fmt: skip
     found = _KERNELS.get(short)
     if found is None:
+        link = call.loss.link
         plan = Plan(
             formula=call.loss.key,
-            kind=call.loss.kind,
+            body=link.body,
+            axis=link.axis,
+            form=link.form(call.hard, call.label_smoothing > 0),
             prediction=_NAMES[call.prediction.dtype],
             target=_NAMES[call.target.dtype],
             output=output,
@@ -170,7 +174,7 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
     inner = math.prod(inside)
     rows = examples * inner
     smoothing = call.label_smoothing
-    panel = classes < _NARROW and call.loss.kind == "softmax" and not smoothing and call.hard
+    panel = classes < _NARROW and call.loss.link.panels and not smoothing and call.hard
     block_rows = 4 * panels.LANES if panel else max(1, min(64, 16384 // classes))
     blocks = -(-rows // block_rows)
     alive, arguments, gradient, values = _pointers(
@@ -243,9 +247,7 @@ def _collect(
     total, mass, bad = partial[:] if blocks <= 1 else partial.reshape(-1, 3).sum(axis=0).tolist()
     if bad:
         raise _label_error(call, int(bad))
-    scale = call.loss.formula.scale
-    if scale is not None and scale.power:
-        total *= call.parameters[-1] ** scale.power
+    total *= call.loss.unit(call.parameters)
     return Result(total, mass, gradient, values)
 
 

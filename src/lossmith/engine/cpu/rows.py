@@ -7,8 +7,8 @@ vector loops. The chain rule is that of link/chain.py, written here for one row.
 from __future__ import annotations
 
 from lossmith.engine.cpu.text import Kernel, load, store
-from lossmith.engine.labels import tolerance
 from lossmith.engine.plan import Plan
+from lossmith.link.counting import tolerance
 
 _OTHERS = ("range(y)", "range(y + 1, classes)")  # every class but the row's own
 
@@ -34,15 +34,7 @@ def write(plan: Plan, parameters: tuple[str, ...]) -> Kernel:
     else:
         k.line("base = (row // inner) * classes * inner + row % inner")
     _admit(k, plan)
-    body = {
-        "softmax": _softmax_hard,
-        "crammer_singer": _crammer_singer,
-        "one_vs_rest": _one_vs_rest,
-    }
-    if plan.kind == "softmax" and not (plan.hard and not plan.smoothed):
-        _softmax_soft(k, plan, parameters)
-    else:
-        body[plan.kind](k, plan, parameters)
+    _BODIES[plan.body](k, plan, parameters)
     # What is not asked for is added up all the same: a finite sum vouches for it (again.py).
     k.line("total += slope" if plan.output == "gradient" else "total += w * value")
     if "total" in plan.output:
@@ -123,6 +115,12 @@ def _wants(plan: Plan) -> str:
 def _step(plan: Plan) -> str:
     """What multiplies the slopes of a row."""
     return "upstream[row] * w * factor" if plan.output == "gradient" else "w * factor"
+
+
+def _softmax(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
+    """By the margin of the class where the label is one, else by shares of all classes."""
+    hard = plan.hard and not plan.smoothed
+    (_softmax_hard if hard else _softmax_soft)(k, plan, parameters)
 
 
 def _softmax_hard(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
@@ -285,3 +283,10 @@ def _one_vs_rest(k: Kernel, plan: Plan, parameters: tuple[str, ...]) -> None:
     if "gradient" in plan.output:
         k.line(f"gradient[{_at(plan)}] = {store('step * s * d', plan.prediction)}")
     k.close()
+
+
+_BODIES = {
+    "softmax": _softmax,
+    "crammer_singer": _crammer_singer,
+    "one_vs_rest": _one_vs_rest,
+}

@@ -14,7 +14,7 @@ from lossmith.engine.cpu import elementwise, panels, rows
 from lossmith.engine.plan import Plan
 from lossmith.formula.dialect import Dialect
 from lossmith.formula.record import Formula
-from lossmith.link.links import through_margin
+from lossmith.link import forms
 
 _HEAD = '''"""Kernel made by Lossmith for {title}. Made again when missing: edits are lost."""
 SIGNATURE = "{signature}"
@@ -86,10 +86,7 @@ def write(plan: Plan, formula: Formula) -> Source:
     written_in = {name for name, _ in plan.fixed}
     parameters = tuple(p.name for p in formula.shape if p.name not in written_in)
     names = tuple(map(lowering.word, parameters))  # apart from every name that a loop uses
-    if plan.kind == "softmax" and plan.hard and not plan.smoothed:
-        expression = through_margin(formula, plan.fixed)
-    else:
-        expression = calculus.base(formula, plan.fixed)
+    expression = forms.expression(formula, plan.form, plan.fixed)
     outputs = [expression] if plan.output != "gradient" else []
     if "gradient" in plan.output:
         outputs.append(calculus.derivative(expression, "u"))
@@ -97,7 +94,7 @@ def write(plan: Plan, formula: Formula) -> Source:
 
     # What computes exponentials does not wait for memory, and gains nothing by streaming.
     stream = plan.stream and program.arithmetic
-    if plan.kind in ("residual", "margin"):
+    if plan.axis is None:
         loop = elementwise.write(plan, names, formula.scale is not None, stream=stream)
     elif plan.panels:
         loop = panels.write(plan, names)

@@ -39,7 +39,7 @@ class Kernel:
 
     def tensors(self, plan: Plan) -> None:
         """The pointers of a plan's tensors, in the order in which launch.py passes them."""
-        classes = plan.kind not in ("residual", "margin")
+        classes = plan.axis is not None
         self.pointer("prediction", plan.prediction)
         self.pointer("target", plan.target)
         for name, kind, present in (

@@ -24,7 +24,7 @@ from lossmith.formula.calculus import base, derivative
 from lossmith.formula.lowering import make
 from lossmith.formula.record import Formula
 from lossmith.lab.accuracy.points import Numbers, kinks, points
-from lossmith.link.links import through_margin
+from lossmith.link.forms import through_margin
 
 Engine = Literal["cpu", "reference", "numpy"]
 Truth = list[Any]

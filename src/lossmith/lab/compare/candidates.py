@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ import lossmith
 from lossmith.errors import InputError, ParameterError
 from lossmith.formula.record import Formula
 from lossmith.lab.compare.criterion import Criterion, Loss
+from lossmith.link.links import link
 
 Array = NDArray[np.float64]
 
@@ -40,12 +41,11 @@ FAMILIES = {
     "binary": ("margin", "probability"),
     "regression": ("residual",),
 }
-# Margin losses whose score is meant as log-odds, so that σ(score) is a probability.
-LOG_ODDS = ("binary_cross_entropy", "logistic", "brier", "binary_focal")
 # What any candidate takes besides the parameters of its loss.
 EXTRAS = {
     "center": "λ of a center loss on the hidden features, beside the loss itself",
     "balanced": "1 weights each row by the inverse frequency of its class among the training rows",
+    "tuned": "1 tunes its own parameters with the learning rate (with --tune)",
     "seed": "other first weights and batches: the same loss once more, to see what luck does",
 }
 
@@ -80,6 +80,10 @@ class Candidate:
         """One of EXTRAS, 0 where it was not asked for."""
         return dict(self.extras).get(name, 0.0)
 
+    def at(self, given: Mapping[str, float]) -> Candidate:
+        """The same loss with some of its parameters changed."""
+        return replace(self, parameters=tuple({**dict(self.parameters), **given}.items()))
+
     @property
     def record(self) -> Formula | None:
         """The formula; a person's plain function has none."""
@@ -101,11 +105,9 @@ class Candidate:
     def gives_probabilities(self) -> bool:
         """Whether this loss trains scores whose softmax or sigmoid is meant as a probability."""
         record = self.record
-        if record is None:
+        if record is None or (record.family == "margin" and self.task != "binary"):
             return False
-        if record.family == "probability":
-            return True
-        return self.task == "binary" and record.builtin and self.name in LOG_ODDS
+        return link(record).link.probable(record)
 
     @cached_property
     def start(self) -> Candidate | None:
@@ -119,7 +121,8 @@ class Candidate:
             return None
         first = lossmith.formula_of(record.start)
         loss = getattr(lossmith, record.start)
-        extras = dict(self.extras) | ({} if self.task == "regression" else {"balanced": 1.0})
+        kept = {key: value for key, value in self.extras if key != "tuned"}
+        extras = kept | ({} if self.task == "regression" else {"balanced": 1.0})
         given = tuple(first.defaults.items())
         return Candidate(first.name, self.task, given, loss, tuple(extras.items()))
 
@@ -230,6 +233,8 @@ def _check(name: str, extras: Mapping[str, float], task: str, record: Formula | 
             f"{name}: balanced=1 weights the rows of each class alike; "
             "it needs classes, and a loss that takes weights"
         )
+    if "tuned" in extras and (extras["tuned"] != 1 or record is None):
+        raise InputError(f"{name}: tuned=1 tunes the parameters of a formula, and nothing else")
     if "seed" in extras and not (extras["seed"] > 0 and float(extras["seed"]).is_integer()):
         raise InputError(f"{name}: seed is a positive whole number, not {extras['seed']:g}")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from lossmith.errors import LossmithError
-from lossmith.face import catalogue, divergences, multiclass
+from lossmith.face import catalogue, multiclass
 from lossmith.face.inspect import derivatives
 from lossmith.lab.definition import loss as definition
 from lossmith.lab.definition.psi import MARGIN, RESIDUAL
@@ -125,7 +125,7 @@ def loss_of(case_link: str, formula: str) -> Any:
     if case_link in ("crammer_singer", "one_vs_rest"):
         wrapper = {"crammer_singer": "CrammerSinger", "one_vs_rest": "OneVsRest"}[case_link]
         return getattr(multiclass, wrapper)(formula).function
-    return getattr(divergences, formula, None) or catalogue.FUNCTIONS[formula]
+    return catalogue.FUNCTIONS[formula]
 
 
 def _arguments(case: Case, made: Made) -> tuple[dict[str, Any], dict[str, Any]]:

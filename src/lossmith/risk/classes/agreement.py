@@ -35,10 +35,10 @@ def agreed(
     """Prepare on every rank, and compare: a few numbers each, whatever the size of the batch."""
     if not group.several():
         made, reduction = prepare()
-        return made, reduction, [made.logits.shape[1]]
+        return made, reduction, [made.call.prediction.shape[1]]
     try:
         made, reduction = prepare()
-        mine = [1, made.logits.shape[1], *_fingerprint(made, reduction)]
+        mine = [1, made.call.prediction.shape[1], *_fingerprint(made, reduction)]
     except Exception:  # whatever it is: the others must hear of it
         _told([0] * (2 + len(_ALIKE)), group)
         raise
@@ -71,23 +71,29 @@ def _differ(name: str, what: str) -> NoReturn:
 
 def _fingerprint(made: Split, reduction: str) -> list[int]:
     """One number for each entry of `_ALIKE`."""
-    logits, target = made.logits, made.target
+    logits, target = made.call.prediction, made.call.target
     shapes = [None if v is None else (tuple(v.shape), v.dtype) for v in _alike(made)]
-    present = (made.class_weight is None, made.alpha is None, made.whole, made.look)
-    numbers = [f"{p.dim()}-d" if isinstance(p, Tensor) else p for p in made.parameters]
+    present = (made.call.class_weight is None, made.call.alpha is None, made.whole, made.look)
+    numbers = [f"{p.dim()}-d" if isinstance(p, Tensor) else p for p in made.call.parameters]
     learned = [
         isinstance(t, Tensor) and t.requires_grad
-        for t in (logits, made.weight, made.class_weight, made.alpha, *made.parameters)
+        for t in (
+            logits,
+            made.call.weight,
+            made.call.class_weight,
+            made.call.alpha,
+            *made.call.parameters,
+        )
     ]
     told = {
         "rows": logits.shape[:1] + logits.shape[2:],
         "dtype": (logits.dtype, target.dtype, logits.device.type),
         "gradient": (learned, torch.is_grad_enabled()),
         "options": (
-            made.loss.key, numbers, made.label_smoothing, made.ignore_index, reduction, shapes,
-            present,
+            made.call.loss.key, numbers, made.call.label_smoothing, made.call.ignore_index,
+            reduction, shapes, present,
         ),
-        "target": _digest(target) if made.look and made.hard else 0,
+        "target": _digest(target) if made.look and made.call.hard else 0,
         "weights": [_digest(v) for v in _alike(made) if v is not None] if made.look else 0,
     }  # fmt: skip
     return [zlib.crc32(repr(told[what]).encode()) for what in _ALIKE]
@@ -96,7 +102,7 @@ def _fingerprint(made: Split, reduction: str) -> list[int]:
 def _alike(made: Split) -> list[Tensor | None]:
     """What belongs to rows, or to all classes."""
     wholes = made.per_class() if made.whole else []
-    return [made.weight, made.mask, *(value for _, value in wholes)]
+    return [made.call.weight, made.call.mask, *(value for _, value in wholes)]
 
 
 def _digest(value: Tensor) -> int:
@@ -112,10 +118,10 @@ def given(name: str, sizes: Any, made: Split) -> list[int]:
     whole = isinstance(sizes, Sequence) and all(
         isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) >= 0 for n in sizes
     )
-    if not whole or len(sizes) != ranks or sizes[rank] != made.logits.shape[1]:
+    if not whole or len(sizes) != ranks or sizes[rank] != made.call.prediction.shape[1]:
         raise ShapeError(
             f"{name}: shard_sizes = {shown(sizes)} does not fit: it needs {ranks} whole "
-            f"numbers, one for each rank, and rank {rank} has {made.logits.shape[1]} classes. None "
-            "asks them."
+            f"numbers, one for each rank, and rank {rank} has {made.call.prediction.shape[1]} "
+            "classes. None asks them."
         )
     return [int(n) for n in sizes]

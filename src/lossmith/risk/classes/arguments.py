@@ -13,8 +13,11 @@ from lossmith.errors import DtypeError, InputError, ParameterError, ShapeError, 
 from lossmith.face import checks, inner, values
 from lossmith.face import settings as settings_of
 from lossmith.face.catalogue import FUNCTIONS
-from lossmith.face.modules import Loss
-from lossmith.link.links import Linked
+from lossmith.face.meant import Meant, meant
+from lossmith.link import shapes
+from lossmith.link.dtypes import compute_dtype
+from lossmith.link.link import Call, Linked
+from lossmith.link.options import CLASS_ALPHA
 from lossmith.risk.classes import agreement, mesh
 from lossmith.risk.classes.shard import Split
 
@@ -22,18 +25,16 @@ NAME = "class_parallel_loss"
 _PER_CLASS = ("whole", "shard")
 
 
-def chosen(loss: Any) -> tuple[Linked, dict[str, Any]]:
-    """A probability loss given in any of the usual ways, and the settings of a Module."""
-    settings = loss.given() if isinstance(loss, Loss) else {}
-    found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
-    linked = getattr(found, "loss", None)
-    if not isinstance(linked, Linked) or linked.kind != "softmax":
-        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.kind == "softmax")
+def chosen(loss: Any) -> Meant:
+    """A loss whose classes may lie on several ranks."""
+    found = meant(loss)
+    if found is None or not found.loss.link.split:
+        names = ", ".join(n for n, f in FUNCTIONS.items() if f.loss.link.split)
         raise InputError(
             f"{NAME}: loss={loss!r} is no probability loss. Give one of {names} (name, function or "
             "Module), or your own @lossmith.probability."
         )
-    return linked, settings
+    return found
 
 
 def split(
@@ -58,20 +59,21 @@ def split(
     group, dim = mesh.group(NAME, logits, process_group)
 
     def prepare() -> tuple[Split, str]:
-        linked, settings = chosen(loss)
+        _, linked, settings = chosen(loss)
         merged = inner.options(NAME, linked, options, settings)
         bound, alpha = bind(linked, settings, parameters)
         whole = per_class(extent) == "whole"
         local = partial(mesh.local, NAME, dim=dim, whole=whole)
-        made = Split(
+        called = Call(
             linked, local("logits", logits), local("target", target),
-            tuple(local(n, v) for n, v in bound.items()), group, 0, 0,
-            local("sample_weight", sample_weight), local("mask", mask),
-            local("class_weight", merged["class_weight"]), local("alpha", alpha),
-            whole, merged["label_smoothing"], merged["ignore_index"], False,
+            tuple(local(n, v) for n, v in bound.items()),
+            local("sample_weight", sample_weight), local("mask", mask), alpha=local("alpha", alpha),
+            class_weight=local("class_weight", merged["class_weight"]),
+            label_smoothing=merged["label_smoothing"], ignore_index=merged["ignore_index"],
         )  # fmt: skip
+        made = Split(called, group, 0, 0, whole, False)
         _check(made)
-        made.look = looking.readable(made.logits.detach(), made.target)
+        made.look = looking.readable(made.call.prediction.detach(), made.call.target)
         return made, merged["reduction"]
 
     sizes = shard_sizes
@@ -86,7 +88,7 @@ def split(
     for argument, value in made.per_class():
         if made.whole and tuple(value.shape) != (made.classes,):
             hint = ""
-            if value.shape == made.logits.shape[1:2]:
+            if value.shape == made.call.prediction.shape[1:2]:
                 hint = ' For the numbers of this rank\'s classes alone use per_class="shard".'
             raise ShapeError(
                 f"{NAME}: {argument} has shape {tuple(value.shape)}, but the ranks have "
@@ -126,13 +128,13 @@ def bind(
 
 def _check(made: Split) -> None:
     """What shapes, dtypes and devices of this rank can tell."""
-    logits, target = made.logits, made.target
-    checks.tensors(NAME, logits, target)
+    logits, target = made.call.prediction, made.call.target
+    shapes.tensors(NAME, logits, target)
     settings_of.dense(NAME, "logits", logits)
     settings_of.dense(NAME, "target", target)
-    checks.no_gradient(NAME, target)
+    shapes.data(NAME, target)
     if logits.dim() < 2 or logits.shape[1]:
-        checks.class_shapes(NAME, logits, target)
+        shapes.of_classes(NAME, logits, target)
     else:  # a rank may be without classes
         rows = logits.shape[:1] + logits.shape[2:]
         if target.dtype == torch.bool:
@@ -144,11 +146,11 @@ def _check(made: Split) -> None:
                 f"{tuple(target.shape)}."
             )
     rows = logits.shape[:1] + logits.shape[2:]
-    for argument, value in (("sample_weight", made.weight), ("mask", made.mask)):
+    for argument, value in (("sample_weight", made.call.weight), ("mask", made.call.mask)):
         if value is not None:
             checks.per_loss(NAME, argument, value, rows, logits)
-    if made.alpha is not None:
-        settings_of.no_scalar_alpha(NAME, made.alpha)
+    if made.call.alpha is not None:
+        settings_of.by_class(NAME, CLASS_ALPHA, made.call.alpha)
     for argument, value in made.per_class():
         if made.whole and isinstance(value, Tensor) and value.dim() == 1:
             # Its length waits until the number of classes is known.
@@ -157,12 +159,14 @@ def _check(made: Split) -> None:
             checks.one_per_class(NAME, argument, value, logits)
         if argument in ("class_weight", "alpha"):
             values.non_negative(NAME, argument, value)
-    for spec, value in zip(made.loss.formula.parameters, made.parameters, strict=True):
+    for spec, value in zip(made.call.loss.formula.parameters, made.call.parameters, strict=True):
         settings_of.parameter(NAME, spec, value)
-    made.label_smoothing = settings_of.smoothing(NAME, made.label_smoothing)
-    made.ignore_index = settings_of.index(NAME, made.ignore_index)
-    settings_of.index_beside(NAME, made.ignore_index, not made.hard)
-    if made.hard:
-        made.target = checks.indices(NAME, target)
-    wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    made.parameters = tuple(p.to(wide) if isinstance(p, Tensor) else p for p in made.parameters)
+    made.call.label_smoothing = settings_of.smoothing(NAME, made.call.label_smoothing)
+    made.call.ignore_index = settings_of.index(NAME, made.call.ignore_index)
+    settings_of.index_beside(NAME, made.call.ignore_index, not made.call.hard)
+    if made.call.hard:
+        made.call.target = shapes.indices(NAME, target)
+    wide = compute_dtype(logits.dtype)
+    made.call.parameters = tuple(
+        p.to(wide) if isinstance(p, Tensor) else p for p in made.call.parameters
+    )

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossmith.engine.labels import tolerance
 from lossmith.errors import LabelError
+from lossmith.link.counting import tolerance
 from lossmith.risk.classes.shard import Split
 
 
@@ -21,10 +21,11 @@ def in_range(split: Split, target: Tensor) -> None:
     if bad.any():
         place = tuple(bad.nonzero()[0].tolist())
         raise LabelError(
-            f"{split.loss.name}: {_at(place)} = {target[place].item()} is no class"
+            f"{split.call.loss.name}: {_at(place)} = {target[place].item()} is no class"
             f"{_more(bad, 'labels')}: the ranks have {split.classes} classes together, 0 to "
             f"{split.classes - 1}. Class indices count over all ranks, this one's begin at "
-            f"{split.first}. Rows to leave out carry ignore_index ({split.ignore_index}) or a mask."
+            f"{split.first}. Rows to leave out carry ignore_index ({split.call.ignore_index}) or a "
+            "mask."
         )
 
 
@@ -36,7 +37,7 @@ def not_forbidden(split: Split, keep: Tensor | None, own: Tensor, others: Tensor
 def faults(split: Split, share: Tensor, allowed: Tensor) -> list[Tensor]:
     """What this rank can tell of each row, to be summed over the ranks: see `refuse`."""
     forbidden = ((share != 0) & ~allowed).sum(1)
-    if split.hard:
+    if split.call.hard:
         return [forbidden.to(share.dtype)]
     wrong = (~(share >= 0)).sum(1)
     return [forbidden.to(share.dtype), wrong.to(share.dtype), share.sum(1)]
@@ -52,10 +53,10 @@ def refuse(
 ) -> None:
     """Look at the sums of `faults`; `count`: allowed classes of a row, over all ranks."""
     forbidden = sums[0] > 0
-    if split.hard:
+    if split.call.hard:
         _refuse_index(split, keep, forbidden, count == 0)
         return
-    name = split.loss.name
+    name = split.call.loss.name
     if (place := _first(wrong := sums[1] > 0, keep)) is not None:
         where = _class(split, ~(share >= 0), place)
         raise LabelError(
@@ -63,12 +64,12 @@ def refuse(
             f"{_more(wrong, 'rows')}: a label distribution is non-negative and sums to 1 over the "
             "classes of all ranks. If these are scores, take their softmax before they are split."
         )
-    off = ~((sums[2].detach() - 1).abs() <= tolerance(split.target.dtype))
+    off = ~((sums[2].detach() - 1).abs() <= tolerance(split.call.target.dtype))
     if (place := _first(off, keep)) is not None:
         raise LabelError(
             f"{name}: the label distribution at row {list(place)} sums to {sums[2][place]:g} over "
             f"all ranks{_more(off, 'rows')}; it must sum to 1 within "
-            f"{tolerance(split.target.dtype):g}. Give each rank its own classes' part of the "
+            f"{tolerance(split.call.target.dtype):g}. Give each rank its own classes' part of the "
             "distribution; for class indices, target.long()."
         )
     if (place := _first(forbidden, keep)) is not None:
@@ -86,12 +87,13 @@ def _refuse_index(split: Split, keep: Tensor | None, own: Tensor, others: Tensor
     place = _first(own, keep)
     if place is None:
         return
+    name, value = split.call.loss.name, split.call.target[place].item()
     if others[place]:
-        raise LabelError(f"{split.loss.name}: {_no_class(place)}")
+        raise LabelError(f"{name}: {_no_class(place)}")
     raise LabelError(
-        f"{split.loss.name}: {_at(place)} = {split.target[place].item()} is a class whose logit is "
-        f"-inf{_more(own, 'labels')}: it is forbidden in this row and the label all the same. "
-        "Allow the class, or drop the row with mask=."
+        f"{name}: {_at(place)} = {value} is a class whose logit is -inf{_more(own, 'labels')}: it "
+        "is forbidden in this row and the label all the same. Allow the class, or drop the row "
+        "with mask=."
     )
 
 

@@ -179,7 +179,7 @@ class ClassParallelLoss(Summand, nn.Module):
         **parameters: Any,
     ) -> None:
         super().__init__()
-        name, (linked, brought) = type(self).__name__, arguments.chosen(loss)
+        name, (_, linked, brought) = type(self).__name__, arguments.chosen(loss)
         arguments.bind(linked, brought, parameters)
         options = {
             "class_weight": class_weight, "label_smoothing": label_smoothing,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossmith.link.links import Linked
+from lossmith.link.link import Call
 from lossmith.risk.classes.collectives import copied
 from lossmith.risk.ranks import Group
 
@@ -21,31 +20,19 @@ class Split:
     given for all classes, or for those of this rank.
     """
 
-    loss: Linked
-    logits: Tensor  # (N, classes of this rank, d1, …)
-    target: Tensor  # indices among all classes, or this rank's shard of a distribution
-    parameters: tuple[Any, ...]
+    call: Call  # its prediction: the logits of this rank's classes, (N, classes, d1, …)
     group: Group
     first: int
     classes: int
-    weight: Tensor | None
-    mask: Tensor | None
-    class_weight: Tensor | None
-    alpha: Tensor | None
     whole: bool  # per-class numbers: of all classes, or of this rank's
-    label_smoothing: float
-    ignore_index: int
     look: bool  # whether values may be looked at
-
-    @property
-    def hard(self) -> bool:
-        """Whether the target is an index per row (not a distribution)."""
-        return not self.target.is_floating_point()
 
     def per_class(self) -> list[tuple[str, Tensor]]:
         """What is given for each class, by name."""
-        found = [("class_weight", self.class_weight), ("alpha", self.alpha)]
-        for spec, value in zip(self.loss.formula.parameters, self.parameters, strict=True):
+        found = [("class_weight", self.call.class_weight), ("alpha", self.call.alpha)]
+        for spec, value in zip(
+            self.call.loss.formula.parameters, self.call.parameters, strict=True
+        ):
             if isinstance(value, Tensor) and value.dim():
                 found.append((spec.name, value))
         return [(name, value) for name, value in found if value is not None]
@@ -55,7 +42,7 @@ class Split:
         if self.whole:
             if per_class.requires_grad:  # each rank sees to its own entries
                 (per_class,) = copied([per_class], self.group)
-            per_class = per_class.narrow(0, self.first, self.logits.shape[1])
+            per_class = per_class.narrow(0, self.first, self.call.prediction.shape[1])
         if not per_class.shape[0]:
             per_class = F.pad(per_class, (0, 1), value=padding)  # as the logits are padded
-        return per_class.view(1, -1, *(1,) * (self.logits.dim() - 2))
+        return per_class.view(1, -1, *(1,) * (self.call.prediction.dim() - 2))

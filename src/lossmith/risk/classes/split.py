@@ -22,6 +22,11 @@ from torch.nn import functional as F
 
 from lossmith.engine import reference
 from lossmith.engine.pointwise import pointwise
+from lossmith.link.counting import Counted, Labels, count
+from lossmith.link.dtypes import compute_dtype
+from lossmith.link.forms import MARGIN, PLAIN
+from lossmith.link.link import part
+from lossmith.link.softmax import CERTAIN
 from lossmith.risk.classes import labels
 from lossmith.risk.classes.collectives import copied, gathered, largest, summed
 from lossmith.risk.classes.shard import Split
@@ -32,6 +37,7 @@ class _Rows:
     """What is known of the rows as the computation goes on."""
 
     z: Tensor  # this rank's logits
+    target: Tensor  # of rows that are dropped, something harmless
     keep: Tensor | None
     weight: Tensor | None
     mass: Tensor | None = None  # this rank's part of the class weight of a row
@@ -72,65 +78,56 @@ class _Label:
 def losses(split: Split) -> tuple[Tensor, Tensor | None]:
     """Losses before reduction, weights applied, 0 where dropped; and the weights (None: all 1)."""
     rows = _rows(split)
-    if not split.hard:
+    if not split.call.hard:
         raw = _by_share(split, rows, _shares(split, rows))
     else:
         label = _label(split, rows)
-        if split.label_smoothing:
+        if split.call.label_smoothing:
             raw = _by_share(split, rows, label.share(rows.z))
         else:
             raw = _by_index(split, rows, label)
         if not split.look:  # no rank has it, and the sum of nothing must not pass for a logit
             known = (label.index >= 0) & (label.index < split.classes)
             raw = torch.where(known, raw, torch.nan)
-    if rows.keep is None:
-        return raw, None
-    raw = torch.where(rows.keep, raw, 0.0)
-    weight = torch.ones_like(raw) if rows.weight is None else rows.weight
-    weight = torch.where(rows.keep, weight, 0.0)
-    return raw * weight, weight
+    return Counted(rows.target, rows.keep, rows.weight).weigh(raw)
 
 
 def _rows(split: Split) -> _Rows:
-    dtype = reference.compute_dtype(split.logits.dtype)
-    z = split.logits.to(dtype)
+    call = split.call
+    dtype = compute_dtype(call.prediction.dtype)
+    z = call.prediction.to(dtype)
     if not z.shape[1]:  # a rank without classes has one that is forbidden
         z = torch.cat([z, z.new_full((z.shape[0], 1, *z.shape[2:]), -torch.inf)], 1)
-    shape = z.shape[:1] + z.shape[2:]
-    rows = _Rows(z, None if split.mask is None else split.mask.expand(shape), None)
-    if split.weight is not None:
-        rows.weight = split.weight.to(dtype).expand(shape)
-        rows.keep = (rows.weight != 0) if rows.keep is None else rows.keep & (rows.weight != 0)
-    return rows
+    # The class weight of a row may lie on another rank: it is looked up with the other sums.
+    counted = count(
+        call.target, call.rows, dtype, call.mask, call.weight,
+        labels=Labels(call.ignore_index), axis=1,
+    )  # fmt: skip
+    return _Rows(z, counted.target, counted.keep, counted.weight)
 
 
 def _shares(split: Split, rows: _Rows) -> Tensor:
     """This rank's part of the label distributions; the class weight is their mean."""
-    share = split.target.to(rows.z.dtype)
+    share = rows.target
     if share.shape[1] < rows.z.shape[1]:
         share = torch.zeros_like(rows.z)
-    if rows.keep is not None:
-        share = torch.where(rows.keep.unsqueeze(1), share, 1.0 / split.classes)
-    if split.class_weight is not None:
-        rows.mass = (share * split.shard(split.class_weight.to(share.dtype))).sum(1)
+    if split.call.class_weight is not None:
+        rows.mass = (share * split.shard(split.call.class_weight.to(share.dtype))).sum(1)
     rows.drop(None)
     return share
 
 
 def _label(split: Split, rows: _Rows) -> _Label:
-    """Class indices, with ignored rows dropped and the class weight looked up."""
-    index = split.target.long()
-    counted = index != split.ignore_index
-    rows.keep = counted if rows.keep is None else rows.keep & counted
-    index = torch.where(rows.keep, index, 0)
+    """Class indices, with the class weight looked up."""
+    index = rows.target
     if split.look:
         labels.in_range(split, index)
     place = index - split.first
-    here = (place >= 0) & (place < split.logits.shape[1])
+    here = (place >= 0) & (place < split.call.prediction.shape[1])
     label = _Label(index, torch.where(here, place, 0), here)
     keep = None
-    if split.class_weight is not None:
-        class_weight = split.class_weight.to(rows.z.dtype)
+    if split.call.class_weight is not None:
+        class_weight = split.call.class_weight.to(rows.z.dtype)
         if split.whole:
             mass = label.of(split, class_weight)
             rows.weigh(mass)
@@ -143,7 +140,7 @@ def _label(split: Split, rows: _Rows) -> _Label:
 
 def _psi(split: Split, parameters: list[Any], *, through: bool = False) -> Callable[..., Tensor]:
     """ψ, or ψ through the margin."""
-    operation = pointwise(reference.registered(split.loss.key, through))
+    operation = pointwise(reference.registered(split.call.loss.key, MARGIN if through else PLAIN))
     return lambda u: operation.apply(u, *parameters)
 
 
@@ -174,10 +171,10 @@ def _by_index(split: Split, rows: _Rows, label: _Label) -> Tensor:
         labels.not_forbidden(split, rows.keep, own, top)
     known = [label.of(split, v) for v in numbers.values()] if split.whole else rest
     found = dict(zip(numbers, known, strict=True))
-    specs = split.loss.formula.parameters
-    given = [found.get(p.name, v) for p, v in zip(specs, split.parameters, strict=True)]
+    specs = split.call.loss.formula.parameters
+    given = [found.get(p.name, v) for p, v in zip(specs, split.call.parameters, strict=True)]
     value = _psi(split, given, through=True)(_margin(own, away, shift, top))
-    return value * found["alpha"] if split.alpha is not None else value
+    return value * found["alpha"] if split.call.alpha is not None else value
 
 
 def _without(z: Tensor, place: Tensor, here: Tensor) -> Tensor:
@@ -190,7 +187,7 @@ def _margin(own: Tensor, away: Tensor, shift: Tensor, top: Tensor) -> Tensor:
     """own - logsumexp(others), of `away` = Σ exp(others - shift); certain without any other."""
     alone = top == -torch.inf
     rest = shift + torch.where(alone, 1.0, away).log()
-    return torch.where(alone & (own > -torch.inf), reference._CERTAIN, own - rest)
+    return torch.where(alone & (own > -torch.inf), CERTAIN, own - rest)
 
 
 def _by_share(split: Split, rows: _Rows, share: Tensor) -> Tensor:
@@ -213,11 +210,11 @@ def _by_share(split: Split, rows: _Rows, share: Tensor) -> Tensor:
         labels.refuse(split, rows.keep, count, rest, share, allowed)
     margin = _margin(best, away, shift, second)
     log_sum, margin = copied([best - F.logsigmoid(margin), margin], split.group)
-    if split.label_smoothing:
-        spread = (split.label_smoothing / count).unsqueeze(1)
-        share = (1 - split.label_smoothing) * share + torch.where(allowed, spread, 0.0)
-    if split.alpha is not None:
-        share = share * split.shard(split.alpha.to(best.dtype))
+    if split.call.label_smoothing:
+        spread = (split.call.label_smoothing / count).unsqueeze(1)
+        share = (1 - split.call.label_smoothing) * share + torch.where(allowed, spread, 0.0)
+    if split.call.alpha is not None:
+        share = share * split.shard(split.call.alpha.to(best.dtype))
     # One class at most has a p that may round to 1: it goes by its margin, the others by log p.
     top = torch.gather(share, 1, place)
     nothing = torch.zeros_like(top)
@@ -225,9 +222,9 @@ def _by_share(split: Split, rows: _Rows, share: Tensor) -> Tensor:
     top = torch.where(mine.unsqueeze(1), top, nothing).squeeze(1)
     given = _own(split)
     at_best = [_gathered(p, place, rows.z) for p in given]
-    value = reference._part(_psi(split, at_best, through=True), margin, top, 0.0)
+    value = part(_psi(split, at_best, through=True), margin, top, 0.0)
     u = rows.z - log_sum.unsqueeze(1)
-    value = value + reference._part(_psi(split, given), u, left, -1.0).sum(1)
+    value = value + part(_psi(split, given), u, left, -1.0).sum(1)
     return summed([value], split.group)[0]
 
 
@@ -252,7 +249,7 @@ def _best(split: Split, rows: _Rows) -> tuple[Tensor, Tensor, Tensor]:
 def _own(split: Split) -> list[Any]:
     """The parameters as a rank uses them for its own classes."""
     made: list[Any] = []
-    for spec, value in zip(split.loss.formula.parameters, split.parameters, strict=True):
+    for spec, value in zip(split.call.loss.formula.parameters, split.call.parameters, strict=True):
         if isinstance(value, Tensor) and value.dim():
             value = split.shard(value, padding=spec.default)
         elif isinstance(value, Tensor) and value.requires_grad:

@@ -10,7 +10,6 @@ from typing import Any, Never, overload
 import torch
 from torch import Tensor, nn
 
-from lossmith.engine import labels
 from lossmith.engine.looking import readable
 from lossmith.errors import DtypeError, InputError, LabelError, ShapeError, UnsupportedError
 from lossmith.face import checks, heads, names, settings, values
@@ -18,8 +17,10 @@ from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.linear import LinearLoss, linear_loss
 from lossmith.face.modules import Loss
 from lossmith.formula.domain import as_number
-from lossmith.formula.ledger import DIVERGENCES
-from lossmith.link.links import Linked
+from lossmith.link import shapes
+from lossmith.link.counting import Labels, count, tolerance
+from lossmith.link.dtypes import TARGETS
+from lossmith.link.link import Linked
 from lossmith.risk.adaptive import AdaptiveLoss
 from lossmith.risk.centers import CenterLoss
 from lossmith.risk.classes import arguments
@@ -76,7 +77,7 @@ def mass_of(
         order = " The order is mass_of(loss, target, sample_weight, mask)."
         settings.no_tensor("mass_of", "target", target, order)
     settings.dense(rule.name, "target", target)
-    if target.dtype not in checks.TARGETS:
+    if target.dtype not in TARGETS:
         raise DtypeError(
             f"mass_of: {rule.name}: the target has dtype {target.dtype}; it must be real."
         )
@@ -87,7 +88,7 @@ def mass_of(
                 f"mass_of: {rule.name}: target has dtype {target.dtype}; give class indices "
                 "(int64)."
             )
-        target = checks.indices(rule.name, target)
+        target = shapes.indices(rule.name, target)
     if rule.soft is False and soft:
         raise DtypeError(
             f"mass_of: {rule.name} takes class indices (int64); the target has {target.dtype}."
@@ -100,32 +101,38 @@ def mass_of(
         )
     dtype = torch.float32 if target.device.type == "mps" else torch.float64
     rows = list(target.shape)
-    if soft:
-        del rows[rule.dim]
+    if soft or not rule.classes:
+        rows = _without(rows, rule.dim)
     if sample_weight is not None:
         checks.per_loss(rule.name, "sample_weight", sample_weight, rows, target)
     if mask is not None:
         checks.per_loss(rule.name, "mask", mask, rows, target)
-    keep = None if mask is None else mask.expand(rows)
-    own = None if sample_weight is None else sample_weight.detach().to(dtype).expand(rows)
+    labels = None
     if rule.classes:
         settings.index_beside(rule.name, rule.ignore_index, soft)
-    if rule.classes and not soft:
-        keep = _and(keep, target != rule.ignore_index)
-    if own is not None:
-        keep = _and(keep, own != 0)
-    if soft and keep is not None:  # of dropped rows nothing may come through
-        target = torch.where(keep.unsqueeze(rule.dim), target, 1.0 / max(1, target.shape[rule.dim]))
+        labels = Labels(rule.ignore_index, _class_weight(rule, target, soft))
+    weight = None if sample_weight is None else sample_weight.detach()
+    plain = Labels(rule.ignore_index) if labels is not None else None
+    first = count(target.detach(), rows, dtype, mask, weight, labels=plain, axis=rule.dim)
     if soft and rule.distribution:
-        _refuse_no_distribution(rule, target.detach())
-    if rule.class_weight is not None:
-        by_class = _by_class(rule, target.detach(), keep, soft, dtype)
-        own = by_class if own is None else own * by_class
-    if own is None:
-        if keep is None:
-            return torch.full((), float(math.prod(rows)), dtype=dtype, device=target.device)
-        return keep.sum().to(dtype)
-    return (own if keep is None else torch.where(keep, own, 0.0)).sum()
+        _refuse_no_distribution(rule, first.target, target.dtype)
+    if rule.class_weight is None:
+        counted = first
+    else:
+        if not soft:
+            _refuse_no_class(rule, first.target)
+        counted = count(target.detach(), rows, dtype, mask, weight, labels=labels, axis=rule.dim)
+    mass = counted.mass(dtype)
+    if mass is None:
+        return torch.full((), float(math.prod(rows)), dtype=dtype, device=target.device)
+    return mass.sum()
+
+
+def _without(rows: list[int], dim: int | None) -> list[int]:
+    if dim is None:
+        return rows
+    dim %= len(rows)
+    return rows[:dim] + rows[dim + 1 :]
 
 
 @dataclass
@@ -134,7 +141,7 @@ class _Rule:
 
     name: str
     classes: bool  # whether its target says a class
-    dim: int = 1  # the class dimension of a distribution
+    dim: int | None = 1  # the dimension that one loss sees whole: the classes of a distribution
     soft: bool = True  # whether it may be a distribution
     distribution: bool = True  # whether a floating target is one for sure
     class_weight: Tensor | None = None
@@ -153,7 +160,7 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
     if isinstance(loss, CenterLoss):
         return _Rule("CenterLoss", True, soft=False, ignore_index=loss.ignore_index)
     if isinstance(loss, AdaptiveLoss):
-        return _Rule("AdaptiveLoss", False)
+        return _Rule("AdaptiveLoss", False, None)
     if isinstance(loss, ClassParallelLoss):
         return _split_over_ranks(loss)
     if isinstance(loss, LinearLoss):
@@ -169,8 +176,8 @@ def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _
             "loss, add up its weights yourself. Of an objective: objective.masses(batches); of a "
             "penalty: the number of calls."
         )
-    rule = _Rule(linked.name, linked.classes)
-    if linked.classes and linked.formula.name not in DIVERGENCES:
+    rule = _Rule(linked.name, linked.classes, linked.link.axis)
+    if linked.link.labelled:
         if isinstance(loss, Loss):
             class_weight, ignore_index = loss.given()["class_weight"], loss.given()["ignore_index"]
         return _with(rule, None, class_weight, ignore_index)
@@ -187,7 +194,7 @@ def _split_over_ranks(loss: ClassParallelLoss) -> _Rule:
             'mass_of: ClassParallelLoss with per_class="shard" has the class weights of one rank '
             'only. Give it all of them (per_class="whole"), or take the mass of its total(…).'
         )
-    linked, brought = arguments.chosen(loss.loss)
+    _, linked, brought = arguments.chosen(loss.loss)
     weight: Any = loss.class_weight
     rule = _Rule(f"ClassParallelLoss of {linked.name}", True)
     # A distribution is only this rank's part of it, unless there is one rank.
@@ -205,7 +212,7 @@ def _shown(loss: Any) -> str:
 
 def _with(rule: _Rule, inside: Any, class_weight: Tensor | None, ignore_index: Any) -> _Rule:
     """The rule with its settings; those of an inner Module where the outer one has none."""
-    brought = {} if inside is None else heads.chosen(inside)[1]
+    brought = {} if inside is None else heads.chosen(inside).settings
     if class_weight is None:
         class_weight = brought.get("class_weight")
     ignore_index = settings.NO_INDEX if ignore_index is None else ignore_index
@@ -216,16 +223,12 @@ def _with(rule: _Rule, inside: Any, class_weight: Tensor | None, ignore_index: A
     return rule
 
 
-def _and(keep: Tensor | None, more: Tensor) -> Tensor:
-    return more if keep is None else keep & more
-
-
-def _refuse_no_distribution(rule: _Rule, target: Tensor) -> None:
+def _refuse_no_distribution(rule: _Rule, target: Tensor, dtype: torch.dtype) -> None:
     """Rows that are negative or do not sum to 1, where that can be seen."""
-    if target.shape[rule.dim] and readable(target):
+    if rule.dim is not None and target.shape[rule.dim] and readable(target):
         wide = target.double()
         off = (wide.sum(rule.dim) - 1).abs()
-        bad = ~((wide.amin(rule.dim) >= 0) & (off <= labels.tolerance(target.dtype)))
+        bad = ~((wide.amin(rule.dim) >= 0) & (off <= tolerance(dtype)))
         if bad.any():
             place = tuple(bad.nonzero()[0].tolist())
             row = wide.movedim(rule.dim, -1)[place]
@@ -236,34 +239,35 @@ def _refuse_no_distribution(rule: _Rule, target: Tensor) -> None:
             )
 
 
-def _by_class(
-    rule: _Rule, target: Tensor, keep: Tensor | None, soft: bool, dtype: torch.dtype
-) -> Tensor:
-    """The class weight of each row."""
+def _class_weight(rule: _Rule, target: Tensor, soft: bool) -> Tensor | None:
+    """The class weights of a rule, checked."""
+    if rule.class_weight is None:
+        return None
     given = settings.one_per_class(rule.name, "class_weight", rule.class_weight)
     if given.dim() != 1:
         raise ShapeError(f"mass_of: {rule.name}: class_weight must be a tensor, one per class.")
-    checks.device(rule.name, "class_weight", given, target)
+    shapes.device(rule.name, "class_weight", given, target)
     values.non_negative(rule.name, "class_weight", given)
-    weights = given.detach().to(dtype)
-    classes = len(weights)
-    if soft:
-        if target.shape[rule.dim] != classes:
-            raise ShapeError(
-                f"mass_of: {rule.name}: the target has {target.shape[rule.dim]} classes on "
-                f"dimension {rule.dim}, class_weight has {classes}."
-            )
-        return target.to(dtype).movedim(rule.dim, -1) @ weights
-    index = target if keep is None else torch.where(keep, target, 0)
-    if readable(index) and index.numel():
-        low, high = index.min().item(), index.max().item()
-        if low < 0 or high >= classes:
-            raise LabelError(
-                f"mass_of: {rule.name}: {low if low < 0 else high} is no class: class_weight has "
-                f"{classes}, so classes are 0 to {classes - 1}. Rows to leave out carry "
-                f"ignore_index ({rule.ignore_index}) or a mask."
-            )
-    return weights[index]
+    if soft and rule.dim is not None and target.shape[rule.dim] != len(given):
+        raise ShapeError(
+            f"mass_of: {rule.name}: the target has {target.shape[rule.dim]} classes on "
+            f"dimension {rule.dim}, class_weight has {len(given)}."
+        )
+    return given.detach()
+
+
+def _refuse_no_class(rule: _Rule, index: Tensor) -> None:
+    """Labels that have no class weight, where that can be seen; those of dropped rows are 0."""
+    if rule.class_weight is None or not readable(index) or not index.numel():
+        return
+    classes = len(rule.class_weight)
+    low, high = index.min().item(), index.max().item()
+    if low < 0 or high >= classes:
+        raise LabelError(
+            f"mass_of: {rule.name}: {low if low < 0 else high} is no class: class_weight has "
+            f"{classes}, so classes are 0 to {classes - 1}. Rows to leave out carry "
+            f"ignore_index ({rule.ignore_index}) or a mask."
+        )
 
 
 @overload

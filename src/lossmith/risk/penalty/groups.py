@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lossmith.engine.reference import compute_dtype
 from lossmith.errors import InputError, ParameterError, ShapeError, UnsupportedError
+from lossmith.link.dtypes import compute_dtype
 from lossmith.risk.penalty.base import Penalty, check_step
 from lossmith.risk.penalty.select import Found, Rules
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.pointwise import pointwise, register
-from lossmith.engine.reference import compute_dtype
 from lossmith.engine.torch_math import TORCH
 from lossmith.formula.record import Formula
+from lossmith.link.dtypes import compute_dtype
 
 _NUMBER = itertools.count()
 

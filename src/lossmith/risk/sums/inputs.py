@@ -12,7 +12,6 @@ from typing import Any
 from torch import nn
 
 from lossmith.errors import InputError
-from lossmith.face import signature
 from lossmith.face.modules import Loss
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
@@ -23,12 +22,11 @@ _MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 class Wire:
     """One argument of a term, the input of the objective that it gets, and whether it must.
 
-    `word` is what the term itself calls it: the logits of a CrossEntropy are the `prediction` of
-    every loss's forward.
+    The logits of a CrossEntropy may be called the prediction, too, as they are of every loss.
     """
 
-    argument: str
-    word: str
+    word: str  # what the term calls it
+    also: str
     source: str | None  # None: left out
     required: bool
 
@@ -46,7 +44,7 @@ def read(name: str, term: Callable[..., Any]) -> Wires:
             f"Objective: the inputs of {name} cannot be read ({error}). Wrap it in a function "
             "with named arguments."
         ) from error
-    wires = []
+    wires: list[Wire] = []
     for p in parameters:
         if p.kind in _MANY:
             continue
@@ -55,10 +53,8 @@ def read(name: str, term: Callable[..., Any]) -> Wires:
                 f"Objective: {name} takes {p.name!r} by position only, but inputs go by name. "
                 "Wrap it in a function with named arguments."
             )
-        word = p.name
-        if word == "prediction" and isinstance(term, Loss):
-            word = signature.shape_words(term.loss)[0]
-        wires.append(Wire(p.name, word, word, p.default is p.empty))
+        also = "prediction" if not wires and isinstance(term, Loss) else p.name
+        wires.append(Wire(p.name, also, p.name, p.default is p.empty))
     return tuple(wires)
 
 
@@ -66,7 +62,7 @@ def bound(name: str, wires: Wires, names: Mapping[str, str | None]) -> Wires:
     """The same arguments from inputs of other names."""
     known = {name: w for w in reversed(wires) for name in words(w)}
     known |= {w.word: w for w in wires}
-    made = {w.argument: w for w in wires}
+    made = {w.word: w for w in wires}
     for old, new in names.items():
         if old not in known:
             raise InputError(
@@ -84,13 +80,13 @@ def bound(name: str, wires: Wires, names: Mapping[str, str | None]) -> Wires:
                 f"Objective: {name}: {old}={new!r}; the name of an input is a word such as "
                 '"coarse_logits". Tensors are given in the call of the objective.'
             )
-        made[wire.argument] = replace(wire, source=new)
+        made[wire.word] = replace(wire, source=new)
     return tuple(made.values())
 
 
 def words(wire: Wire) -> tuple[str, ...]:
     """What a person may call it."""
-    own = (wire.word, wire.argument)
+    own = (wire.word, wire.also)
     return own if wire.source is None else (*own, wire.source)
 
 
@@ -109,7 +105,7 @@ def gather(name: str, wires: Wires, inputs: Mapping[str, Any]) -> dict[str, Any]
 
 def present(wires: Wires, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Those arguments of a term that the inputs hold."""
-    return {w.argument: inputs[w.source] for w in wires if w.source in inputs}  # type: ignore[index]
+    return {w.word: inputs[w.source] for w in wires if w.source in inputs}  # type: ignore[index]
 
 
 def refuse_unused(inputs: Iterable[str], users: Mapping[str, Iterable[str]]) -> None:

@@ -13,9 +13,9 @@ from lossmith.face import heads
 from lossmith.face.linear import LinearLoss
 from lossmith.face.modules import Loss
 from lossmith.formula import phrases
-from lossmith.formula.ledger import DIVERGENCES
 from lossmith.formula.record import Formula
 from lossmith.formula.traits import Known
+from lossmith.link.reach import Reach
 from lossmith.risk.centers import CenterLoss
 from lossmith.risk.penalty.base import Penalty
 from lossmith.risk.sums.terms import Term
@@ -71,13 +71,13 @@ _UNKNOWN = JointProperties(None, None, None, None)
 
 def of(terms: Iterable[Term]) -> JointProperties:
     """The properties of the sum of these terms."""
-    groups: dict[Any, list[tuple[Term, Properties, float]]] = {}
+    groups: dict[Any, list[_Part]] = {}
     parts: list[JointProperties] = []
     for t in terms:
         scale = t.factor * (1.0 if t.weight is None else float(t.weight.factor()))
-        curve = _curve(t.module)
-        if curve is not None:
-            groups.setdefault(_same(t), []).append((t, curve, scale))
+        found = _curves(t.module)
+        if found is not None:
+            groups.setdefault(_same(t), []).append((t, *found, scale))
         else:
             parts.append(_scaled(_own(t.module), scale))
         shift = None if t.weight is None else t.weight.shift()
@@ -86,36 +86,59 @@ def of(terms: Iterable[Term]) -> JointProperties:
             parts.append(JointProperties(True, 0.0, moved, moved))
     curves: dict[tuple[str, ...], Properties] = {}
     for group in groups.values():
-        together = group[0][1].scaled_by(group[0][2])
-        for _, curve, scale in group[1:]:
-            together = together.plus(curve.scaled_by(scale))
-        curves[tuple(t.name for t, _, _ in group)] = together
-        parts.append(_through(*_link(group[0][0].module), together))
+        together, seen = (_summed([part[i] for part in group], group) for i in (1, 2))
+        curves[tuple(part[0].name for part in group)] = together
+        module: Any = group[0][0].module
+        parts.append(_mean(module.loss.link.reach(seen), _weights(module)))
     sums = parts[0]
     for part in parts[1:]:
         sums = _plus(sums, part)
     return JointProperties(sums.convex, sums.lipschitz, sums.lowest, sums.highest, curves)
 
 
-def _curve(module: nn.Module) -> Properties | None:
-    """The properties of ψ at a Module's settings, where the loss is a plain mean of ψ(u)."""
-    if not isinstance(module, Loss) or module.loss.formula.name in DIVERGENCES:
+# A term, the properties of its ψ in u and in what its link asks about, and its factor.
+_Part = tuple[Term, "Properties", "Properties", float]
+
+
+def _summed(curves: list[Any], group: list[_Part]) -> Properties:
+    together, *rest = (curve.scaled_by(part[3]) for curve, part in zip(curves, group, strict=True))
+    for curve in rest:
+        together = together.plus(curve)
+    found: Properties = together
+    return found
+
+
+def _curves(module: nn.Module) -> tuple[Properties, Properties] | None:
+    """The properties of ψ at a Module's settings: in u, and in what its link asks about."""
+    if not isinstance(module, Loss) or not module.loss.link.adds:
         return None
-    return _at(module.loss.formula, module.given())
+    values = _values(module.loss.formula, module.given())
+    if values is None:
+        return None
+    from lossmith.formula import properties  # SymPy, half a second that a loss does not need
+
+    formula = module.loss.formula
+    return properties.of(formula, **values), module.loss.link.curve(formula, **values)
 
 
 def _at(formula: Formula, given: dict[str, Any]) -> Properties | None:
+    from lossmith.formula import properties
+
+    values = _values(formula, given)
+    return None if values is None else properties.of(formula, **values)
+
+
+def _values(formula: Formula, given: dict[str, Any]) -> dict[str, float] | None:
+    """The numbers of a formula's parameters; None where there is one ψ for each element."""
     found: dict[str, float] = {}
     for parameter in formula.parameters:
         value = given.get(parameter.name, parameter.default)
         if isinstance(value, Tensor):
             if value.numel() != 1 or value.device.type == "meta":
-                return None  # one ψ for each element
+                return None
             value = float(value.detach())
         found[parameter.name] = value
-    from lossmith.formula import properties  # SymPy, half a second that a loss does not need
-
-    return properties.of(formula, **found)
+    return found
 
 
 def _same(t: Term) -> Any:
@@ -127,7 +150,7 @@ def _same(t: Term) -> Any:
     alpha = options.pop("alpha", None)
     tensors = tuple(id(v) for v in options.values() if isinstance(v, Tensor))
     plain = tuple((k, v) for k, v in options.items() if not isinstance(v, Tensor))
-    key = (t.module.loss.kind, t.module.loss.formula.family, t.sources, plain, tensors)
+    key = (t.module.loss.link.name, t.module.loss.formula.family, t.sources, plain, tensors)
     return key if alpha is None else (key, t.name)  # alpha weighs classes, ψ alone is not the loss
 
 
@@ -135,45 +158,19 @@ def _is_parameter(module: Loss, name: str) -> bool:
     return any(p.name == name for p in module.loss.formula.parameters)
 
 
-def _through(kind: str, alpha: Any, curve: Properties) -> JointProperties:
-    """From ψ(u) to the mean of ψ(u) as a function of the prediction, link included."""
-    convex: Known = curve.convex or None
-    lipschitz, lowest, highest = curve.lipschitz, curve.lowest, curve.highest
-    if kind in ("softmax", "crammer_singer"):
-        # u is concave in the logits and moves by at most twice the largest change of a logit.
-        lipschitz = None if lipschitz is None else 2 * lipschitz
-        if lipschitz == math.inf and kind == "softmax":
-            lipschitz = None  # the slope in the logits is ψ'(u)·(1 - p), which may be finite
-        convex = True if curve.convex and _falls(curve, kind) else None
-    elif kind == "one_vs_rest":
-        # One ψ per class, and the number of classes is not known here.
-        lipschitz = 0.0 if lipschitz == 0 else math.inf if lipschitz == math.inf else None
-        lowest = 0.0 if lowest is not None and lowest >= 0 else None
-        highest = 0.0 if highest == 0 else None
+def _mean(reach: Reach, alpha: Any) -> JointProperties:
+    """From one loss to the mean of many, by their weights of classes within the loss."""
     if alpha is not None:
         if isinstance(alpha, Tensor) and alpha.device.type == "meta":
-            return JointProperties(convex, None, None, None)
-        most = float(alpha.detach().max()) if isinstance(alpha, Tensor) and alpha.dim() else 1.0
-        lipschitz = _times(most, lipschitz)
-        lowest = None if lowest is None else min(0.0, most * lowest)
-        highest = None if highest is None else max(0.0, most * highest)
-    return JointProperties(convex, lipschitz, lowest, highest)
+            return JointProperties(reach.convex, None, None, None)
+        many = isinstance(alpha, Tensor) and alpha.dim()
+        reach = reach.scaled(float(alpha.detach().max()) if many else 1.0)
+    return JointProperties(reach.convex or None, reach.lipschitz_sup, reach.lowest, reach.highest)
 
 
-def _link(module: Any) -> tuple[str, Any]:
-    """The kind of a Loss, and its weights of classes within the loss."""
-    own = _is_parameter(module, "alpha")
-    return module.loss.kind, None if own else getattr(module, "alpha", None)
-
-
-def _falls(curve: Properties, kind: str) -> bool:
-    """Whether a convex ψ never rises: it is least at the right end of its u."""
-    where = curve.minimiser
-    if curve.lipschitz == 0:
-        return True
-    if where is None:
-        return False
-    return where.high == (0.0 if kind == "softmax" else math.inf)
+def _weights(module: Any) -> Any:
+    """A Loss's weights of classes within the loss."""
+    return None if _is_parameter(module, "alpha") else getattr(module, "alpha", None)
 
 
 def _own(module: nn.Module) -> JointProperties:
@@ -181,33 +178,35 @@ def _own(module: nn.Module) -> JointProperties:
     if isinstance(module, CenterLoss):
         if module.loss is None:
             return JointProperties(True, math.inf, 0.0, math.inf)  # ½‖x - c‖²
-        curve = _curve(module.loss)
-        if curve is None:
+        found = _curves(module.loss)
+        if found is None:
             return _UNKNOWN
+        curve = found[0]
         n = float(module.dim)
         return JointProperties(
             curve.convex or None,
             _times(n, curve.lipschitz), _times(n, curve.lowest), _times(n, curve.highest),
         )  # fmt: skip
-    if isinstance(module, Loss) and module.loss.formula.name in DIVERGENCES:
-        if module.loss.formula.name == "js_divergence":
-            return JointProperties(None, None, 0.0, math.log(2))
-        return JointProperties(None, None, 0.0, math.inf)
+    if isinstance(module, Loss) and not module.loss.link.adds:
+        loss = module.loss
+        return _mean(loss.link.reach(loss.link.curve(loss.formula)), None)
     if isinstance(module, LinearLoss):
-        function, settings = heads.chosen(module.loss)
+        _, linked, settings = heads.chosen(module.loss)
         names = module.parameter_names
         settings |= {name: getattr(module, name) for name in names}
-        curve = _at(function.loss.formula, settings)
-        if curve is None:
+        values = _values(linked.formula, settings)
+        if values is None:
             return _UNKNOWN
-        own = any(p.name == "alpha" for p in function.loss.formula.parameters)
-        alpha = None if own else settings.get("alpha")
+        curve = linked.link.curve(linked.formula, **values)
+        fixed = any(p.name == "alpha" for p in linked.formula.parameters)
+        alpha = None if fixed else settings.get("alpha")
         # The scores are linear in the features, but by how much they move, the weight decides.
-        return replace(_through(function.loss.kind, alpha, curve), lipschitz=None)
+        return replace(_mean(linked.link.reach(curve), alpha), lipschitz=None)
     if isinstance(module, Penalty):
-        curve = _at(module.formula, module.settings)
-        if curve is None:
+        own = _at(module.formula, module.settings)
+        if own is None:
             return _UNKNOWN
+        curve = own
         # Σ ψ over as many weights as there are; a norm of groups keeps ψ convex, being even.
         return JointProperties(
             curve.convex or None,

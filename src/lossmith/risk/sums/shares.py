@@ -22,7 +22,7 @@ def mass(rule: Rule, module: nn.Module, given: Mapping[str, Any]) -> Tensor | fl
         return 1.0
     target = next((given[name] for name in _TARGETS if given.get(name) is not None), None)
     if target is None:
-        own = [w.source for w in rule.wires if w.argument in _TARGETS and w.source is not None]
+        own = [w.source for w in rule.wires if w.word in _TARGETS and w.source is not None]
         raise InputError(
             f"Objective: the mass of {rule.name} needs {' or '.join(own) or 'a target'} in every "
             f"batch; given: {inputs.listed(given)}. Give each batch as a mapping such as "
