@@ -140,6 +140,7 @@ def test_values_that_no_longer_fit(tmp_path: Path) -> None:
 MEASURE = """
 import sys, resource
 import numpy as np
+from lossmith.lab.data import prepare
 from lossmith.lab.data.load import load
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 load("iris").arrays(np.arange(100))

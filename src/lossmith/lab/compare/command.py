@@ -284,9 +284,6 @@ def _run(
     if folder.name == "*":
         folder = folder.with_name(f"{made.dataset.name}-{store.short_name(manifest)}")
     messages = Console(stderr=True)
-    tables = Console()
-    if not tables.is_terminal:
-        tables = Console(width=terminal.PIPED_WIDTH)
     remarks.before(messages, made.look, made.goal)
     trials = made.trials
     kept = store.Store(folder, manifest, [trial.key for trial in trials])
@@ -328,6 +325,10 @@ def _run(
         outcomes = summary.summarize(made, races)
         seconds = time.perf_counter() - begin
         everything = record.as_data(made, outcomes, results, seconds, language)
+        tables = Console()
+        if not tables.is_terminal:
+            tables = Console(width=terminal.PIPED_WIDTH)
+            remarks.before(tables, made.look, made.goal)  # for whoever reads the file
         terminal.show(tables, outcomes, settings, made.work.task, language)
         remarks.show(tables, everything)
         written = [page]
