@@ -74,27 +74,22 @@ def guess(dataset: Dataset) -> Guess | None:
 def wrong_labels(seen: Guess) -> tuple[float, Rows]:
     """The share of labels that look wrong, and these rows, the clearest first.
 
-    Confident learning (Northcutt, Jiang & Chuang 2021, JAIR 70:1373, sec. 3): a row counts as of
-    class j if its probability of j reaches the mean of the rows that are called j. The counts of
-    class given by class found are scaled to the number of rows called each, and what lies beside
-    the diagonal is the share.
+    Confident learning (Northcutt, Jiang & Chuang 2021, JAIR 70:1373, sec. 3), counted by cleanlab:
+    a row counts as of class j if its probability of j reaches the mean of the rows that are called
+    j. The counts of class given by class found are scaled to the number of rows called each, and
+    what lies beside the diagonal is the share. Scaled here, because cleanlab would round to rows.
     """
-    called = np.arange(len(seen.target)), seen.target
-    classes = seen.probability.shape[1]
-    self_trust = np.bincount(seen.target, seen.probability[called], classes)
-    threshold = self_trust / np.bincount(seen.target, minlength=classes)
-    sure = seen.probability >= threshold
-    found = np.where(sure, seen.probability, -1.0).argmax(1)
-    known = sure.any(1)
-    joint = np.zeros((classes, classes))
-    np.add.at(joint, (seen.target[known], found[known]), 1)
-    rows = joint.sum(1, keepdims=True)
-    members = np.bincount(seen.target, minlength=classes)[:, None]
-    joint = np.where(rows > 0, joint / np.maximum(rows, 1) * members, np.diag(members[:, 0]))
-    share = 1 - float(np.trace(joint) / joint.sum())
-    wrong = np.flatnonzero(known & (found != seen.target))
-    clear = seen.probability[wrong, found[wrong]] - seen.probability[wrong, seen.target[wrong]]
-    return share, seen.rows[wrong[np.argsort(-clear, kind="stable")]]
+    # Late: its package imports all of itself, and only a first look at classes needs it.
+    from cleanlab.count import compute_confident_joint
+    from cleanlab.rank import get_label_quality_scores
+
+    joint, wrong = compute_confident_joint(
+        seen.target, seen.probability, calibrate=False, return_indices_of_off_diagonals=True
+    )
+    right = joint.diagonal() / joint.sum(1)
+    share = 1 - float(np.average(right, weights=np.bincount(seen.target)))
+    margin = get_label_quality_scores(seen.target, seen.probability, method="normalized_margin")
+    return share, seen.rows[wrong[np.argsort(margin[wrong], kind="stable")]]
 
 
 def contradictions(dataset: Dataset) -> tuple[float, float]:
