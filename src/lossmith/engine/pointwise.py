@@ -62,13 +62,15 @@ def _partial(key: str, i: int) -> str:
 
 def partials(key: str, order: int) -> Any:
     """The program of the order-th derivative in u of a registered expression."""
-    if torch.compiler.is_compiling():
-        for _ in range(order):
-            key = _next(key, 0)
-        return getattr(_TRACED, _ready_program(key))
+    return run_text(derived(key, order))
+
+
+@constant_to_tracers
+def derived(key: str, order: int) -> str:
+    """The key of the order-th derivative in u of a registered expression."""
     for _ in range(order):
         key = _partial(key, 0)
-    return run_text(key)
+    return key
 
 
 @cache

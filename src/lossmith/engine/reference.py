@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.plan import FIXABLE
-from lossmith.engine.pointwise import _ready_for_tracers, partials, pointwise, register
+from lossmith.engine.pointwise import _ready_for_tracers, derived, pointwise, register
 from lossmith.link import forms
 from lossmith.link.counting import counted
 from lossmith.link.dtypes import compute_dtype
@@ -65,10 +65,7 @@ class Psi:
     ) -> Tensor:
         name = registered(self.key, form, self.fixed)
         parameters = self._by_class(label)
-        if order:
-            found: Tensor = partials(name, order)(u, *parameters)[0]
-            return found
-        value: Tensor = pointwise(name).apply(u, *parameters)
+        value: Tensor = pointwise(derived(name, order)).apply(u, *parameters)
         return value
 
     def at_zero(self, form: str = PLAIN) -> float:
