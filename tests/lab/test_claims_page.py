@@ -28,6 +28,11 @@ FIGURES = (
     "Lasso paths",
     "The jump of L1 solutions",
 )
+SMALLEST = """Math.min(...[...document.querySelectorAll("figure svg text")].map((word) => {
+    const svg = word.ownerSVGElement;
+    const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    return parseFloat(getComputedStyle(word).fontSize) * scale;
+}))"""  # pixels
 
 
 def call(*words: str) -> Result:
@@ -146,7 +151,7 @@ def test_colours_follow_the_theme(text: str) -> None:
     assert {f"var(--s{place})" for place in range(1, 11)} <= set(re.findall(r"var\(--s\d+\)", text))
 
 
-@pytest.mark.parametrize("width", [360, 1100])
+@pytest.mark.parametrize("width", [360, 390, 1100])
 def test_a_browser_has_nothing_to_complain_of(folder: Path, tmp_path: Path, width: int) -> None:
     """Not on a phone either: what is wider than the screen scrolls in a box of its own."""
     chromium = browser.program()
@@ -159,6 +164,8 @@ def test_a_browser_has_nothing_to_complain_of(folder: Path, tmp_path: Path, widt
         tab.value("document.querySelectorAll('details').forEach((part) => part.open = true)")
         assert tab.value("document.documentElement.scrollWidth") <= width
         assert tab.value("document.querySelectorAll('figure svg').length") >= len(FIGURES)
+        if width >= 390:
+            assert tab.value(SMALLEST) >= 10, "words in a drawing are too small to read"
         assert tab.complaints() == []
         assert tab.requests() == [(folder / "page.html").as_uri()]
 

@@ -118,7 +118,7 @@ def _cells(data: samples.Split, seed: int) -> dict[str, float]:
 def _figure() -> Picture:
     u = np.linspace(-2, 3, 1001)
     with drawing.style():
-        canvas, (ax,) = drawing.panels(width=5.6, height=3.4)
+        canvas, (ax,) = drawing.panels()
         wrong = u <= 0
         zero_one = lossmith.curve("zero_one", u)
         look = drawing.look("zero_one")

@@ -90,9 +90,9 @@ def _matrix(ax: Axes, shares: Array, classes: list[str]) -> None:
         ax.add_patch(box)
         if count <= WRITTEN:
             text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
-            ax.text(column, row, text, ha="center", va="center", fontsize=8)
+            ax.text(column, row, text, ha="center", va="center", fontsize=9.5)
     ax.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xlabel="taken for", aspect="equal")
     long = max(map(len, classes)) > 2
-    ax.set_xticks(range(count), classes, fontsize=8, rotation=60 if long and count > 4 else 0)
-    ax.set_yticks(range(count), classes, fontsize=8)
+    ax.set_xticks(range(count), classes, fontsize=9.5, rotation=60 if long and count > 4 else 0)
+    ax.set_yticks(range(count), classes, fontsize=9.5)
     ax.grid(visible=False)

@@ -123,6 +123,11 @@ def losses(record: Data) -> list[Picture]:
         "margin of the right class" if axis == "margin" else "residual, in spreads of a first fit"
     )
     names = ", ".join(c["label"] for _, c in drawn)
+    plain = [c["label"].partition(" (")[0] for _, c in drawn]
+    short = {  # parameters only where they tell two apart
+        place: name if plain.count(name) == 1 else c["label"]
+        for name, (place, c) in zip(plain, drawn, strict=True)
+    }
     captions = {
         "margin": "Left of zero the prediction is wrong.",
         "residual": "The unit is the median absolute deviation that a first linear fit leaves.",
@@ -136,7 +141,7 @@ def losses(record: Data) -> list[Picture]:
         ("value", "Loss", f"The loss of one example. {captions[axis]}"),
         ("pull", "Pull", f"The pull (minus the slope): how hard it moves the model. {pulls[axis]}"),
     ):
-        figure, (axes,) = drawing.panels(width=5.6, height=3.3)
+        figure, (axes,) = drawing.panels(width=4.6, height=3.1)
         tops, bottoms = [], []
         for place, candidate in drawn:
             curve = candidate["curve"]
@@ -146,7 +151,7 @@ def losses(record: Data) -> list[Picture]:
                 values,
                 linewidth=2.4 if place == 0 else 2.0,
                 zorder=3 - place / len(candidates),
-                label=candidate["label"],
+                label=short[place],
                 **drawn_as[place].line,
             )
             tops.append(float(np.nanmax(values)))

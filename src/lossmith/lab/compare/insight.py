@@ -78,11 +78,11 @@ def spread(record: Data, condition: Data, name: str) -> Picture | None:
     for height, (place, label, at) in enumerate(reversed(boxes)):
         colour = drawn_as[place].colour
         ax.plot(at[[0, 4]], [height, height], color=colour, linewidth=1.6)
-        box = Rectangle((at[1], height - 0.13), at[3] - at[1], 0.26, facecolor=CARD)
+        box = Rectangle((at[1], height - 0.12), at[3] - at[1], 0.24, facecolor=CARD)
         box.set(edgecolor=colour, linewidth=1.6, zorder=2)
         ax.add_patch(box)
-        ax.plot(at[[2, 2]], [height - 0.13, height + 0.13], color=colour, linewidth=2.6, zorder=3)
-        ax.text(0.0, height + 0.24, label, transform=ax.get_yaxis_transform(), fontsize=9)
+        ax.plot(at[[2, 2]], [height - 0.12, height + 0.12], color=colour, linewidth=2.6, zorder=3)
+        ax.text(0.0, height + 0.25, label, transform=ax.get_yaxis_transform())
     ax.set(ylim=(-0.4, len(boxes) - 0.25), yticks=[], xlabel="prediction − truth")
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)

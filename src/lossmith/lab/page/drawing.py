@@ -67,7 +67,7 @@ def palette() -> str:
 
 def height(lines: int) -> float:
     """Inches for so many named lines under each other; drawings beside them are as high."""
-    return min(max(2.4, 0.6 + 0.42 * lines), 8.0)
+    return min(max(2.7, 0.6 + 0.5 * lines), 8.0)
 
 
 def svg(figure: Figure, name: str, title: str, description: str) -> Markup:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.errors import InputError, UnsupportedError
-from lossmith.lab.picture.style import CARD, RC
+from lossmith.lab.picture.style import CARD, RC, TEXT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 LEADER = 18.0  # points between the end of a line and its name
-LEADING = 12.5  # points from one name to the next
+LEADING = 14.0  # points from one name to the next
 
 
 def needed() -> None:
@@ -77,10 +77,10 @@ def one(axes: Any, width: float = 4.6, height: float = 3.9) -> Axes:
 
 def key(ax: Axes) -> None:
     """The names of the marks, right of the axes."""
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=TEXT)
 
 
-def ends(ax: Axes, size: float = 9.0) -> None:
+def ends(ax: Axes, size: float = TEXT) -> None:
     """Write the name of every line at its end, right of the axes, where it covers no curve.
 
     A leader in the line's own colour and dashes joins the two; names that would meet are moved

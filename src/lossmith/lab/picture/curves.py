@@ -14,7 +14,7 @@ import lossmith
 from lossmith.errors import InputError
 from lossmith.formula.record import Formula
 from lossmith.lab.picture import canvas
-from lossmith.lab.picture.style import CARD, Look, looks
+from lossmith.lab.picture.style import CARD, TEXT, Look, looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +97,7 @@ def plot(
             _draw(ax, order, record, values, grid, look)
         if len(chosen) > 2:
             _fit(ax)
-        ax.set_title(TITLES[order], loc="left", fontsize=10)
+        ax.set_title(TITLES[order], loc="left", fontsize=TEXT)
         ax.set_xlabel(_ABSCISSA[chosen[0][0].family])
         ax.margins(x=0)
     canvas.ends(drawn[0])

@@ -7,6 +7,7 @@ which have marks of their own. tests/lab/test_style.py measures it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -61,16 +62,18 @@ DASHES: tuple[tuple[Any, str], ...] = (
 )
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
+TEXT = 10.5  # points, which a phone shows in as many pixels
+
 RC: Any = {
-    "font.size": 10,
-    "legend.fontsize": 9,
+    "font.size": TEXT,
+    "legend.fontsize": TEXT,
     "legend.frameon": False,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "axes.edgecolor": MUTED,
     "axes.labelcolor": MUTED,
     "axes.titlecolor": INK,
-    "axes.titlesize": 10,
+    "axes.titlesize": TEXT,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -130,13 +133,17 @@ _PLAIN = ("l2", "cross_entropy", "binary_cross_entropy")
 @cache
 def _of_ledger() -> dict[str, Look]:
     """Families in the ledger's order; ink is for what each task is measured against."""
-    found = {}
-    for families in (("residual",), ("margin", "probability"), ("divergence",)):
-        names = [n for n, r in (LEDGER | DIVERGENCES).items() if r.family in families]
-        for place, name in enumerate(n for n in names if n not in _PLAIN):
-            turn = place // (APART - 1)
-            hue = 1 + (place + turn) % (APART - 1)  # moved on, so that relatives do not meet again
-            found[name] = Look(hue, (hue + turn) % len(DASHES), place % len(MARKS))
+    found: dict[str, Look] = {}
+    places: Counter[str] = Counter()
+    for name, record in (LEDGER | DIVERGENCES).items():
+        if name in _PLAIN:
+            continue
+        # Losses of a margin and of a probability meet in one picture.
+        company = "margin" if record.family == "probability" else record.family
+        turn = places[company] // (APART - 1)
+        hue = 1 + (places[company] + turn) % (APART - 1)  # moved on, so that relatives differ
+        found[name] = Look(hue, (hue + turn) % len(DASHES), places[company] % len(MARKS))
+        places[company] += 1
     return found | dict.fromkeys(_PLAIN, Look(0))
 
 
