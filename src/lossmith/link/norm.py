@@ -80,9 +80,6 @@ class Norm(Link):
         hessian = (bend - pull).unsqueeze(-1) * way.square() + pull.unsqueeze(-1)
         return gradient, hessian
 
-    def why_no_kernel(self, call: Call) -> str | None:
-        return "there is no kernel for a norm yet"
-
     def reach(self, curve: Properties) -> Reach:
         """∇ = ψ'(u)·r/‖r‖, and the eigenvalues of ∇² are ψ''(u) along r and ψ'(u)/u across it.
 
