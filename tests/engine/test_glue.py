@@ -10,8 +10,9 @@ from torch import Tensor
 import lossmith
 from lossmith.engine import choose, eager
 from lossmith.engine.autograd import Road
-from lossmith.engine.plan import Call, Output
+from lossmith.engine.plan import Output
 from lossmith.engine.protocol import NotHereError, Number, Result
+from lossmith.link.link import Call
 
 
 class Toy:

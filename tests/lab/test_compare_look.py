@@ -37,7 +37,7 @@ def test_the_share_of_wrong_labels_is_found(name: str, share: float, seed: int) 
     found = kinds(replace(data, target=target))["labels"].facts
     assert found["share"] == pytest.approx(share, abs=0.08)
     rows = np.array(found["rows"])
-    assert (target[rows] != data.target[rows]).mean() >= 0.8  # those it would look at first
+    assert (target[rows] != data.target[rows]).mean() > share + 0.2  # those to look at first
 
 
 def test_confident_learning_by_hand() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +45,7 @@ FAMILIES = {
 EXTRAS = {
     "center": "λ of a center loss on the hidden features, beside the loss itself",
     "balanced": "1 weights each row by the inverse frequency of its class among the training rows",
+    "tuned": "1 tunes its own parameters with the learning rate (with --tune)",
     "seed": "other first weights and batches: the same loss once more, to see what luck does",
 }
 
@@ -78,6 +79,10 @@ class Candidate:
     def extra(self, name: str) -> float:
         """One of EXTRAS, 0 where it was not asked for."""
         return dict(self.extras).get(name, 0.0)
+
+    def at(self, given: Mapping[str, float]) -> Candidate:
+        """The same loss with some of its parameters changed."""
+        return replace(self, parameters=tuple({**dict(self.parameters), **given}.items()))
 
     @property
     def record(self) -> Formula | None:
@@ -116,7 +121,8 @@ class Candidate:
             return None
         first = lossmith.formula_of(record.start)
         loss = getattr(lossmith, record.start)
-        extras = dict(self.extras) | ({} if self.task == "regression" else {"balanced": 1.0})
+        kept = {key: value for key, value in self.extras if key != "tuned"}
+        extras = kept | ({} if self.task == "regression" else {"balanced": 1.0})
         given = tuple(first.defaults.items())
         return Candidate(first.name, self.task, given, loss, tuple(extras.items()))
 
@@ -227,6 +233,8 @@ def _check(name: str, extras: Mapping[str, float], task: str, record: Formula | 
             f"{name}: balanced=1 weights the rows of each class alike; "
             "it needs classes, and a loss that takes weights"
         )
+    if "tuned" in extras and (extras["tuned"] != 1 or record is None):
+        raise InputError(f"{name}: tuned=1 tunes the parameters of a formula, and nothing else")
     if "seed" in extras and not (extras["seed"] > 0 and float(extras["seed"]).is_integer()):
         raise InputError(f"{name}: seed is a positive whole number, not {extras['seed']:g}")
 

@@ -128,6 +128,14 @@ def _path(**more: bool) -> click.Path:
     default=Settings.inner_folds,
     help="Inner splits, of 5, over which the learning rate is picked.",
 )
+@click.option(
+    "--tune",
+    type=int,
+    default=Settings.tune,
+    help="Trainings for each loss in each fold, by Optuna over the range of the learning rates and "
+    "the loss's own parameters (gamma, q, delta …), the same number for every loss.  [0: the "
+    "learning rates alone]",
+)
 @click.option("--jobs", type=int, default=0, help="Processes; 0 for one per core.")
 @click.option(
     "--backend",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lossmith.errors import InputError
-from lossmith.lab.compare import conditions, folds, goals, models, owned, same
+from lossmith.lab.compare import conditions, folds, goals, models, owned, same, tuning
 from lossmith.lab.compare.candidates import Candidate, parse
 from lossmith.lab.compare.conditions import CLEAN, Condition
 from lossmith.lab.compare.first_look import Finding, look
@@ -78,6 +78,7 @@ def resolve(settings: Settings, dataset: Dataset) -> Plan:
         candidates = [c for c in candidates if features or not c.extra("center")]
         if max(ratios.values()) > IMBALANCED:
             candidates[1:1] = parse([f"{candidates[0].name}:balanced=1"], task)[1:]
+    candidates = _tunable(candidates, settings)
     candidates, left_out = same.apart(candidates)
     for candidate in candidates:
         if candidate.extra("center") and not features:
@@ -96,6 +97,25 @@ def resolve(settings: Settings, dataset: Dataset) -> Plan:
     own_cut = "; each loss at its own best cut, chosen on held-back rows"
     reasons = {k: why + own_cut * METRICS[name].cut for k, (name, why) in chosen.items()}
     return Plan(work, dataset, candidates, reasons, tuple(left_out), why)
+
+
+def _tunable(candidates: list[Candidate], settings: Settings) -> list[Candidate]:
+    """With --tune each loss that has parameters of its own gets `tuned=1`, once for each name."""
+    if not settings.tune:
+        for candidate in candidates:
+            if candidate.extra("tuned"):
+                raise InputError(
+                    f"{candidate.spec}: tuned=1 needs --tune N, the trainings to do so"
+                )
+        return candidates
+    tuning.library()
+    made: list[Candidate] = []
+    for candidate in candidates:
+        several = sum(other.name == candidate.name for other in candidates) > 1
+        if not several and not candidate.extra("tuned") and tuning.ranges(candidate):
+            candidate = replace(candidate, extras=(*candidate.extras, ("tuned", 1.0)))
+        made.append(candidate)
+    return made
 
 
 def _goal(settings: Settings, dataset: Dataset) -> tuple[Goal, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.lab.compare import by_metric, first_look, goals, recall
+from lossmith.lab.compare import by_metric, first_look, goals, recall, tuning
 from lossmith.lab.compare.candidates import EXTRAS, Candidate
 from lossmith.lab.compare.decisions import decisions
 from lossmith.lab.compare.metrics import METRICS
@@ -111,7 +111,21 @@ def _beside(plan: Plan, outcome: Outcome, results: Sequence[Result]) -> dict[str
         "by_metric": by_metric.best(outcome),
         "is_metric": own,
         "recalled": back,
+        "tuned": _tuned(plan, results, outcome.condition.key),
         "decisions": cut,
+    }
+
+
+def _tuned(plan: Plan, results: Sequence[Result], condition: str) -> dict[str, Any]:
+    """For each tuned loss the values that its parameters were given, fold by fold."""
+    return {
+        c.spec: {
+            name: [r["parameters"][name] for r in own]
+            for name in tuning.ranges(c)
+            if (own := [r for r in results if r["condition"] == condition and r["loss"] == c.spec])
+        }
+        for c in plan.candidates
+        if c.extra("tuned")
     }
 
 

@@ -25,6 +25,8 @@ def factor(first: Candidate, second: Candidate) -> float | None:
     """
     if first.extras != second.extras or not _one_axis(first, second):
         return None
+    if first.extra("tuned") and len(first.parameters) != len(second.parameters):
+        return None  # they agree where the tuning begins only
     near = [abs(value) for c in (first, second) for _, value in c.parameters if value]
     sizes = np.concatenate([_REACH, *(value * _AROUND for value in near)])
     at = np.concatenate([-sizes[::-1], sizes])

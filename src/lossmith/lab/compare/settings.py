@@ -38,6 +38,7 @@ class Settings:
     batch_size: int = 0
     learning_rates: tuple[float, ...] = RATES
     inner_folds: int = 1
+    tune: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, in one sentence each."""
@@ -48,6 +49,11 @@ class Settings:
             raise InputError(f"--folds must be at least 2, not {self.folds}")
         if not 1 <= self.inner_folds <= GROUPS:
             raise InputError(f"--inner-folds lies between 1 and {GROUPS}, not {self.inner_folds}")
+        if self.tune and self.tune < len(self.learning_rates):
+            raise InputError(
+                f"--tune must be at least {len(self.learning_rates)}, a training for each of "
+                f"--learning-rates to begin with, or 0, not {self.tune}"
+            )
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be at least 0 and below 2^31, and it is {self.seed}")
         if self.batch_size < 0:
@@ -78,5 +84,6 @@ class Settings:
         for option in ("model", "hidden", "folds", "repeats", "seed", "epochs", "patience"):
             words += [f"--{option}", str(getattr(self, option))]
         words += ["--batch-size", str(self.batch_size), "--inner-folds", str(self.inner_folds)]
+        words += ["--tune", str(self.tune)] if self.tune else []
         words += ["--learning-rates", ",".join(f"{rate:g}" for rate in self.learning_rates)]
         return shlex.join(words)

@@ -35,7 +35,14 @@ DECIDING = (
     *("compare/candidates", "compare/conditions", "compare/criterion", "compare/cuts"),
     *("compare/folds", "compare/goals", "compare/influence", "compare/kept", "compare/metrics"),
     *("compare/models", "compare/owned", "compare/robust", "compare/settings", "compare/spoil"),
-    *("compare/train", "compare/trial", "data/dataset", "data/files", "data/prepare"),
+    *(
+        "compare/train",
+        "compare/trial",
+        "compare/tuning",
+        "data/dataset",
+        "data/files",
+        "data/prepare",
+    ),
 )
 
 

@@ -18,6 +18,7 @@ from lossmith.lab.compare.folds import Place, Rowset
 from lossmith.lab.compare.metrics import calibration, judge
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.compare.train import Budget, Fit, features_of, fit, one_thread, scores_of
+from lossmith.lab.compare.tuning import Choice, Study
 from lossmith.lab.data.dataset import Dataset
 
 EMBEDDED = 400  # rows of the pictures of the features and of the residuals
@@ -73,11 +74,19 @@ def run(work: Work, dataset: Dataset, trial: Trial) -> dict[str, Any]:
     }
     with one_thread(), torch.random.fork_rng(devices=[]):
         fits = _tuned(work, dataset, trial, candidate)
-    rate = _best(fits)
-    chosen = fits[rate]
+    best = _best(fits)
+    chosen = fits[best]
     result |= {
-        "learning_rate": rate,
-        "tuning": [{"rate": r, "score": _mean([f.score for f in own])} for r, own in fits.items()],
+        "learning_rate": best.rate,
+        "parameters": dict(best.parameters),
+        "tuning": [
+            {
+                "rate": c.rate,
+                "parameters": dict(c.parameters),
+                "score": _mean([f.score for f in own]),
+            }
+            for c, own in fits.items()
+        ],
         "epoch": chosen[0].epoch,
     }
     if _mean([f.score for f in chosen]) is None:
@@ -96,51 +105,68 @@ def run(work: Work, dataset: Dataset, trial: Trial) -> dict[str, Any]:
 
 def _tuned(
     work: Work, dataset: Dataset, trial: Trial, candidate: Candidate
-) -> dict[float, list[Fit]]:
-    """Train at each learning rate on each inner split, the first split last.
+) -> dict[Choice, list[Fit]]:
+    """Train each choice on each inner split, the first split last.
 
-    The same first weights and the same batches for every loss and every rate.
+    The same first weights and the same batches for every loss and every choice.
     """
     settings = work.settings
-    metric = dict(work.metrics)[trial.condition.key]
-    outputs = len(dataset.classes) if dataset.task == "classification" else 1
-    fits: dict[float, list[Fit]] = {rate: [] for rate in settings.learning_rates}
-    for group in reversed(range(settings.inner_folds)):
-        place = Place(trial.condition, trial.repeat, trial.fold, group)
-        rows = folds.rowset(dataset, settings, place)
-        shape = tuple(rows.rows.shape[1:])
-        features = models.hidden_features(settings.model, shape, outputs, settings.hidden)
-        parts = rows.judged_for(candidate.gives_probabilities)
-        size = folds.batch_size(settings, len(rows.rows))
-        budget = Budget(settings.epochs, settings.patience, size)
-        luck = [settings.seed, trial.repeat, trial.fold, group, int(candidate.extra("seed"))]
-        weights, batches = np.random.SeedSequence(luck).generate_state(2)
-        for rate in settings.learning_rates:
-            torch.manual_seed(int(weights))
-            net = models.build(settings.model, shape, outputs, settings.hidden)
-            wanted = (len(dataset.classes), features, rows.class_weight, rows.residual_unit)
-            criterion = candidate.build(*wanted)
-            start = candidate.start.build(*wanted) if candidate.start else None
-            order = torch.Generator().manual_seed(int(batches))
-            try:
-                made = fit(
-                    *(net, criterion, rows.rows, rows.target, parts, rate, budget, metric, order),
-                    start,
-                )
-            except Exception as error:
-                if candidate.record is not None:
-                    raise
-                made = Fit(net, None, 0, {}, f"{type(error).__name__}: {error}")  # a person's own
-            fits[rate].insert(0, made)
+    groups = tuple(reversed(range(settings.inner_folds)))
+    if not settings.tune:
+        own = [Choice(rate, candidate.parameters) for rate in settings.learning_rates]
+        fits: dict[Choice, list[Fit]] = {choice: [] for choice in own}
+        for group in groups:
+            for choice in own:
+                fits[choice].insert(0, _fit(work, dataset, trial, candidate, choice, group))
+        return fits
+    fits = {}
+    luck = (settings.seed, trial.repeat, trial.fold, 9)
+    study = Study(candidate, settings.learning_rates, settings.tune, luck)
+    while (asked := study.ask()) is not None:
+        made = [_fit(work, dataset, trial, candidate, asked, group) for group in groups]
+        fits[asked] = made[::-1]
+        study.tell(_mean([fit.score for fit in made]))
     return fits
 
 
-def _best(fits: dict[float, list[Fit]]) -> float:
-    """The rate with the best mean validation score; of equals the steadier, then the smaller."""
+def _fit(
+    work: Work, dataset: Dataset, trial: Trial, candidate: Candidate, choice: Choice, group: int
+) -> Fit:
+    """One training."""
+    settings = work.settings
+    metric = dict(work.metrics)[trial.condition.key]
+    outputs = len(dataset.classes) if dataset.task == "classification" else 1
+    rows = folds.rowset(dataset, settings, Place(trial.condition, trial.repeat, trial.fold, group))
+    shape = tuple(rows.rows.shape[1:])
+    features = models.hidden_features(settings.model, shape, outputs, settings.hidden)
+    parts = rows.judged_for(candidate.gives_probabilities)
+    size = folds.batch_size(settings, len(rows.rows))
+    budget = Budget(settings.epochs, settings.patience, size)
+    luck = [settings.seed, trial.repeat, trial.fold, group, int(candidate.extra("seed"))]
+    weights, batches = np.random.SeedSequence(luck).generate_state(2)
+    torch.manual_seed(int(weights))
+    net = models.build(settings.model, shape, outputs, settings.hidden)
+    wanted = (len(dataset.classes), features, rows.class_weight, rows.residual_unit)
+    criterion = candidate.at(dict(choice.parameters)).build(*wanted)
+    start = candidate.start.build(*wanted) if candidate.start else None
+    order = torch.Generator().manual_seed(int(batches))
+    try:
+        return fit(
+            *(net, criterion, rows.rows, rows.target, parts, choice.rate, budget, metric, order),
+            start,
+        )
+    except Exception as error:
+        if candidate.record is not None:
+            raise
+        return Fit(net, None, 0, {}, f"{type(error).__name__}: {error}")  # a person's own
 
-    def rank(rate: float) -> tuple[float, float, float]:
-        scores, steady = zip(*(f.rank for f in fits[rate]), strict=True)
-        return float(np.mean(scores)), float(np.mean(steady)), -rate
+
+def _best(fits: dict[Choice, list[Fit]]) -> Choice:
+    """The best mean validation score; of equals the steadier, then the smaller learning rate."""
+
+    def rank(choice: Choice) -> tuple[float, float, float]:
+        scores, steady = zip(*(f.rank for f in fits[choice]), strict=True)
+        return float(np.mean(scores)), float(np.mean(steady)), -choice.rate
 
     return max(fits, key=rank)
 
