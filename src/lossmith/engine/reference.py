@@ -128,13 +128,11 @@ def wide_losses(call: Call) -> tuple[Tensor, Tensor | None]:
     return rows.weigh(call.loss.link.losses(call, Psi(call), z, rows.target))
 
 
-def derivatives(call: Call) -> tuple[Tensor, Tensor] | None:
-    """Gradient and Hessian diagonal of the unreduced losses, where the link has them closed."""
+def derivatives(call: Call) -> tuple[Tensor, Tensor]:
+    """Gradient and Hessian diagonal of the unreduced losses, in closed form."""
     narrow, link = compute_dtype(call.prediction.dtype), call.loss.link
     call, z, rows = _prepared(call)
     found = link.derivatives(call, Psi(call), z, rows.target)
-    if found is None:
-        return None
     mass = rows.mass(z.dtype)
     if rows.keep is not None and mass is not None:
         keep, mass = link.along(rows.keep), link.along(mass)

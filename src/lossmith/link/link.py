@@ -239,11 +239,9 @@ class Link:
         """
         raise NotImplementedError
 
-    def derivatives(
-        self, call: Call, psi: Psi, z: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor] | None:
-        """Gradient and Hessian diagonal of each loss in closed form; None: by differentiating."""
-        return None
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient and Hessian diagonal of each loss, in closed form by ψ' and ψ''."""
+        raise NotImplementedError
 
     # -- labels ----------------------------------------------------------------------------------
 

@@ -123,11 +123,11 @@ class _Length(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
-        return upstream.unsqueeze(-1) * _Way.apply(*ctx.saved_tensors)  # type: ignore[no-any-return]
+        return upstream.unsqueeze(-1) * _Way.apply(*ctx.saved_tensors)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor) -> Tensor:
-        return (_Way.apply(*ctx.saved_tensors) * tangent).sum(-1)  # type: ignore[no-any-return]
+        return (_Way.apply(*ctx.saved_tensors) * tangent).sum(-1)
 
 
 class _Way(torch.autograd.Function):
@@ -146,16 +146,18 @@ class _Way(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
-        return _turned(*ctx.saved_tensors, upstream)
+        (away,) = ctx.saved_tensors
+        return _turned(away, upstream)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor) -> Tensor:
-        return _turned(*ctx.saved_tensors, tangent)
+        (away,) = ctx.saved_tensors
+        return _turned(away, tangent)
 
 
 def _turned(away: Tensor, v: Tensor) -> Tensor:
     way, length = _Way.apply(away), _Length.apply(away).unsqueeze(-1)
-    return (v - way * (way * v).sum(-1, keepdim=True)) / length  # type: ignore[no-any-return]
+    return (v - way * (way * v).sum(-1, keepdim=True)) / length
 
 
 @lru_cache(maxsize=512)

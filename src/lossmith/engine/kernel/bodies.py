@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lossmith.engine.kernel import crammer_singer, margin, norm, one_vs_rest, residual, softmax
-from lossmith.engine.kernel.words import Element, LongRow, Point, Row, Words
+from lossmith.engine.kernel.words import Element, LongRow, Point, Row
 from lossmith.engine.plan import Plan
 
 
@@ -20,7 +20,7 @@ class Body:
 
     write: Callable[..., None]  # of an element it is also told whether its label may be soft
     softness: Callable[[Plan], str | None] = _never  # the test for that, see margin.py
-    words: type[Words] = Element  # what it is written in
+    words: type = Element  # what it is written in
 
 
 BODIES = {
