@@ -190,26 +190,6 @@ def test_the_factor_0_leaves_nothing() -> None:
         assert not zero.kinks
 
 
-@pytest.mark.parametrize(("a", "b"), [(2.0, 0.0), (-0.5, 0.0), (1.0, 0.75), (-3.0, -2.0)])
-@pytest.mark.parametrize(
-    "name", ["huber", "geman_mcclure", "pinball", "hinge", "brier", "zero_one"]
-)
-def test_an_affine_map_carries_through(name: str, a: float, b: float) -> None:
-    f = curve(LEDGER[name], LEDGER[name].defaults)
-    p = properties.of(LEDGER[name]).of_affine(a, b)
-    if name == "zero_one" and a < 0:
-        # At the jump the closed end changes its side; the value there is one of the two.
-        p = dataclasses.replace(p, minimiser=None)
-    assert attack(p, lambda u: f(a * u + b)) == []
-
-
-def test_the_scale_is_factor_and_affine_map() -> None:
-    """s²·ψ₀(u/s) by the algebra is what is computed from the record at s."""
-    record = LEDGER["huber"]
-    made = properties.of(record, delta=1.0).of_affine(0.25).scaled_by(16.0)
-    assert made == properties.of(record, delta=4.0)
-
-
 PAIRS = [
     ("l1", "l2"), ("huber", "cauchy"), ("tukey_biweight", "welsch"), ("l2", "epsilon_insensitive"),
     ("pinball", "log_cosh"), ("hinge", "logistic"), ("ramp", "exponential"), ("zero_one", "hinge"),
@@ -253,10 +233,6 @@ def test_what_cannot_be_known_of_a_sum_is_unknown() -> None:
     [
         (lambda p: p.plus(properties.of(LEDGER["hinge"])), "no common u"),
         (lambda p: p.scaled_by(INF), "finite"),
-        (lambda p: p.of_affine(0.0), "does not depend on u"),
-        (lambda p: p.of_affine(1.0, math.nan), "finite"),
-        (lambda _: properties.of(LEDGER["focal"]).of_affine(-1.0), "leaves u ≤ 0"),
-        (lambda _: properties.of(LEDGER["focal"]).of_affine(1.0, 1.0), "leaves u ≤ 0"),
     ],
 )
 def test_meaningless_algebra_is_refused(wrong: Any, says: str) -> None:

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,13 +22,28 @@ from lossmith.errors import FormulaError, UnsupportedError
 from lossmith.link.infinity import beyond
 
 Expr = Any
-_EXPRESSIONS: dict[str, tuple[Expr, tuple[str, ...]]] = {}
 _TRACED = SimpleNamespace()
 
 
-def register(key: str, expression: Expr, arguments: tuple[str, ...]) -> str:
-    """Remember an expression of `arguments` under a key that `pointwise` can be asked for."""
-    _EXPRESSIONS.setdefault(key, (expression, arguments))
+class _Registered(NamedTuple):
+    """An expression, and of what it is a derivative: by which arguments, from which root."""
+
+    expression: Expr
+    arguments: tuple[str, ...]
+    variables: int
+    root: str
+    by: tuple[int, ...] = ()
+
+
+_REGISTERED: dict[str, _Registered] = {}
+
+
+def register(key: str, expression: Expr, arguments: tuple[str, ...], variables: int = 1) -> str:
+    """Remember an expression of `arguments` under a key that `pointwise` can be asked for.
+
+    The first of the arguments, or the first few, are variables; the others are parameters.
+    """
+    _REGISTERED.setdefault(key, _Registered(expression, arguments, variables, key))
     return key
 
 
@@ -51,12 +66,24 @@ def _ready_for_tracers(key: str) -> bool:
 
 
 def _partial(key: str, i: int) -> str:
+    """∂/∂arguments[i]. Of several variables in one order, so that ∂²/∂v∂w is ∂²/∂w∂v."""
+    found = _REGISTERED[key]
+    if found.variables == 1:
+        return _derived(key, i)
+    key = found.root
+    for place in sorted((*found.by, i)):
+        key = _derived(key, place)
+    return key
+
+
+def _derived(key: str, i: int) -> str:
     from lossmith.formula.calculus import derivative
 
-    expression, arguments = _EXPRESSIONS[key]
-    name = key + ("'" if i == 0 else f"_{arguments[i]}'")
-    if name not in _EXPRESSIONS:
-        register(name, derivative(expression, arguments[i]), arguments)
+    found = _REGISTERED[key]
+    name = key + ("'" if i == 0 and found.variables == 1 else f"_{found.arguments[i]}'")
+    if name not in _REGISTERED:
+        expression = derivative(found.expression, found.arguments[i])
+        _REGISTERED[name] = found._replace(expression=expression, by=(*found.by, i))
     return name
 
 
@@ -78,11 +105,12 @@ def run_text(key: str) -> Any:
     """The program of a registered expression over torch tensors."""
     from lossmith.formula.lowering import make
 
-    expression, (variable, *parameters) = _EXPRESSIONS[key]
-    program = make((expression,), (variable,), tuple(parameters))
+    found = _REGISTERED[key]
+    variables, parameters = found.arguments[: found.variables], found.arguments[found.variables :]
+    program = make((found.expression,), variables, parameters)
     run = TORCH.function(program, key)
-    derived = key.endswith("'")
-    return _to_the_limit(run) if derived and not program.arithmetic else run
+    limited = found.by and found.variables == 1 and not program.arithmetic
+    return _to_the_limit(run) if limited else run
 
 
 def _to_the_limit(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,7 +177,7 @@ def _for_tracers(key: str) -> Any:
     Compiled graphs have no double backward, so the slopes are plain programs.
     """
     program = run_text(key)
-    slopes = tuple(run_text(_partial(key, i)) for i in range(len(_EXPRESSIONS[key][1])))
+    slopes = tuple(run_text(_partial(key, i)) for i in range(len(_REGISTERED[key].arguments)))
 
     class Psi(_Psi):
         @staticmethod
@@ -167,7 +195,7 @@ def _for_tracers(key: str) -> Any:
     # Where nothing requires grad, Dynamo counts the declared arguments to tell whether the first
     # is a context; *parameters counts as one.
     kind = inspect.Parameter.POSITIONAL_ONLY
-    declared = [inspect.Parameter(n, kind) for n in _EXPRESSIONS[key][1]]
+    declared = [inspect.Parameter(n, kind) for n in _REGISTERED[key].arguments]
     Psi.forward.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
     Psi.__name__ = Psi.__qualname__ = f"Psi[{key}]"
     return Psi
@@ -219,7 +247,7 @@ def _next(key: str, i: int) -> str:
     try:
         return _partial(key, i)
     except FormulaError as error:
-        name = _EXPRESSIONS[key][1][i]
+        name = _REGISTERED[key].arguments[i]
         raise UnsupportedError(
             f"torch.compile over torch.func needs derivatives of every order in {name}, which is a "
             f"tensor here, and there is one that cannot be derived. Give {name} as a number, or "

@@ -18,12 +18,14 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from lossmith.errors import FormulaError
+from lossmith.formula.domain import Interval
 from lossmith.formula.exact import function
-from lossmith.formula.primitives import PRIMITIVES, gauss_moment, maximum, minimum
+from lossmith.formula.primitives import PRIMITIVES, gauss_moment, hold, maximum, minimum
 from lossmith.formula.record import Formula, Parameter
+from lossmith.formula.symbols import moving, symbols, variables
 
 Expr = Any
-U = sp.Symbol("u", real=True)
+Point = tuple[float, ...]  # a number for each variable
 _FUNCTIONS = (sp.exp, sp.log, sp.Abs, sp.sign, *PRIMITIVES.values())
 _KNOWN = (
     *_FUNCTIONS,
@@ -31,18 +33,8 @@ _KNOWN = (
     *(sp.Piecewise, ExprCondPair, Relational, sp.And, sp.Or, BooleanAtom),
 )
 _SIZES = (0.001, 0.05, 0.3, 0.71, 1.7, 3.1, 30.0)  # of u, where a formula is tried
+_STEPS, _TRIES = (1, 2, 3, 5, 8, 11, 12, 13), 14  # through the sizes of each of several variables
 _WHOLE = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # a kernel may be written for these, see plan.fix
-
-
-def symbol(name: str, positive: bool) -> Expr:
-    return sp.Symbol(name, real=True, positive=positive or None)
-
-
-def symbols(formula: Formula) -> dict[str, Expr]:
-    """The symbols of every parameter, scale included."""
-    return {
-        p.name: symbol(p.name, p.domain.low >= 0 and 0 not in p.domain) for p in formula.parameters
-    }
 
 
 def expression(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Expr:
@@ -54,7 +46,8 @@ def expression(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Exp
         found = sp.sympify(raw, strict=True)
     except sp.SympifyError as err:
         raise FormulaError(
-            f"{formula.name}: the formula returned {type(raw).__name__}; return an expression of u."
+            f"{formula.name}: the formula returned {type(raw).__name__}; return an expression of "
+            f"{_listed(formula)}."
         ) from err
     if not isinstance(found, sp.Expr):
         raise FormulaError(
@@ -63,10 +56,7 @@ def expression(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Exp
     found = one_form(found)
     _check(formula, found, set(arguments))
     if not formula.builtin and not fixed:  # ours are tested
-        if U not in found.free_symbols:
-            raise FormulaError(
-                f"{formula.name}: the formula does not depend on u, so nothing can be learned."
-            )
+        _check_learns(formula, found)
         _check_real(formula, found)
         _check_branches(formula, found)
     return found
@@ -74,7 +64,7 @@ def expression(formula: Formula, fixed: tuple[tuple[str, int], ...] = ()) -> Exp
 
 def _call(formula: Formula, arguments: list[Any]) -> Any:
     try:
-        return formula.of(U, arguments)
+        return formula.of(variables(formula), arguments)
     except FormulaError:
         raise
     except (TypeError, AttributeError, ValueError) as err:
@@ -124,17 +114,17 @@ def _plain_conditions(*branches: Any) -> Expr:
 
 def _check(formula: Formula, found: Expr, arguments: set[Expr]) -> None:
     name = formula.name
-    free = found.free_symbols - arguments - {U}
+    free = found.free_symbols - arguments - {*variables(formula)}
     if free:
         listed = ", ".join(sorted(map(str, free)))
         raise FormulaError(
             f"{name}: free symbol {listed}. Make it a parameter: "
-            f"def {name}(u, {listed.split(',')[0]}: lossmith.Positive = 1.0)."
+            f"def {name}({_listed(formula)}, {listed.split(',')[0]}: lossmith.Positive = 1.0)."
         )
     if found.has(sp.I) or found.is_real is False or found.has(sp.zoo, sp.nan, sp.oo):
         raise FormulaError(
             f"{name}: the formula is not a real number ({found}). Restrict it with where() to "
-            "the values of u on which it is real and finite."
+            f"the values of {_listed(formula)} on which it is real and finite."
         )
     unknown = {node.func for node in sp.preorder_traversal(found) if not isinstance(node, _KNOWN)}
     if unknown:
@@ -158,8 +148,41 @@ def _check(formula: Formula, found: Expr, arguments: set[Expr]) -> None:
             )
 
 
-def _try_at(formula: Formula) -> list[float]:
-    return [*(-size for size in _SIZES), *(() if formula.family == "probability" else _SIZES)]
+def _listed(formula: Formula) -> str:
+    return ", ".join(v.name for v in formula.variables)
+
+
+def _check_learns(formula: Formula, found: Expr) -> None:
+    """Every variable moves the value, and one of them at least has a slope."""
+    for v, of in zip(formula.variables, variables(formula), strict=True):
+        if of not in found.free_symbols:
+            spare = f"; leave {v.name} out" if formula.several else ", so nothing can be learned"
+            raise FormulaError(f"{formula.name}: the formula does not depend on {v.name}{spare}.")
+    if not moving(found.replace(hold, lambda x: sp.Integer(1))):
+        raise FormulaError(
+            f"{formula.name}: {_listed(formula)} stands inside hold() only, so every slope is 0 "
+            "and nothing can be learned; hold() a factor, and leave another one free."
+        )
+
+
+def _points(formula: Formula) -> list[Point]:
+    """Where a formula is tried: for u sizes of both signs, for several drawn from their domains."""
+    if not formula.several:
+        upper = () if formula.family == "probability" else _SIZES
+        return [(u,) for u in (*(-size for size in _SIZES), *upper)]
+    each = [_inside(v.domain) for v in formula.several]
+    # Steps of several sizes, so that variables meet in ever new pairs.
+    return [
+        tuple(x[(k * _STEPS[i] + i) % len(x)] for i, x in enumerate(each)) for k in range(_TRIES)
+    ]
+
+
+def _inside(domain: Interval) -> list[float]:
+    width = domain.high - domain.low
+    spread = _SIZES if math.isinf(width) else [size / 31 * width for size in _SIZES]
+    ends = [end for end in (domain.low, domain.high) if math.isfinite(end)] or [0.0]
+    around = [end + sign * size for end in ends for size in spread for sign in (-1, 1)]
+    return [x for x in around if x in domain]
 
 
 def _settings(formula: Formula) -> Iterator[dict[str, float]]:
@@ -174,24 +197,32 @@ def _settings(formula: Formula) -> Iterator[dict[str, float]]:
 
 def _check_real(formula: Formula, found: Expr) -> None:
     """√u, log u and u^c are real for some u and c only, which no symbol tells: try a few."""
-    run = function(found, ("u", *(p.name for p in formula.shape)))
+    run = _run(formula, found)
     for setting in _settings(formula):
-        for u in _try_at(formula):
+        for point in _points(formula):
             try:
-                run(mp.mpf(u), *map(mp.mpf, setting.values()))
+                run(*map(mp.mpf, (*point, *setting.values())))
             except OverflowError:
                 continue  # too large for any number is real
             except (TypeError, ValueError, ZeroDivisionError):
-                at = "".join(f", {n} = {v:g}" for n, v in setting.items())
-                narrow = " or give the parameter a narrower domain" if setting else ""
-                power = " A power that need not be whole takes abs(…) as its base." * found.has(
-                    sp.Pow
-                )
-                raise FormulaError(
-                    f"{formula.name}: the formula is not a real number at u = {u:g}{at} ({found}). "
-                    "Restrict it with where() to the values of u on which it is real and finite"
-                    f"{narrow}.{power}"
-                ) from None
+                raise FormulaError(_not_real(formula, found, point, setting)) from None
+
+
+def _run(formula: Formula, found: Expr) -> Any:
+    return function(found, (*(v.name for v in formula.variables), *(p.name for p in formula.shape)))
+
+
+def _not_real(formula: Formula, found: Expr, point: Point, setting: Mapping[str, float]) -> str:
+    given = {v.name: x for v, x in zip(formula.variables, point, strict=True)} | dict(setting)
+    at = ", ".join(f"{n} = {v:g}" for n, v in given.items())
+    narrow = " or give the parameter a narrower domain" if setting else ""
+    narrow = " or give a variable or parameter a narrower domain" if formula.several else narrow
+    power = " A power that need not be whole takes abs(…) as its base." * found.has(sp.Pow)
+    return (
+        f"{formula.name}: the formula is not a real number at {at} ({found}). Restrict it with "
+        f"where() to the values of {_listed(formula)} on which it is real and finite{narrow}."
+        f"{power}"
+    )
 
 
 def _check_branches(formula: Formula, found: Expr) -> None:
@@ -199,7 +230,7 @@ def _check_branches(formula: Formula, found: Expr) -> None:
 
     On numbers the function then is another formula; so it is called on numbers too.
     """
-    run = function(found, ("u", *(p.name for p in formula.shape)))
+    run = _run(formula, found)
     defaults = {p.name: p.default for p in formula.shape}
     for parameter in formula.shape:
         for value in _numbers(formula, parameter):
@@ -225,19 +256,27 @@ def _numbers(formula: Formula, parameter: Parameter) -> list[float]:
 
 
 def _differs(formula: Formula, run: Any, setting: Mapping[str, float]) -> bool:
+    values = [*setting.values()]
     try:
-        raw = sp.sympify(formula.of(U, list(setting.values())))
+        raw = sp.sympify(formula.of(variables(formula), values))
         if raw.has(sp.zoo, sp.nan, sp.oo, sp.I):
             return False
-        there = function(raw, ("u",))
+        there = function(raw, tuple(v.name for v in formula.variables))
     except (ArithmeticError, TypeError, ValueError, AttributeError):
         return False  # not defined for this number: the call will say so
-    for u in (0.2718, 1.6180, 9.8696):
-        for side in (-u, u) if formula.family != "probability" else (-u,):
-            try:
-                a, b = run(mp.mpf(side), *map(mp.mpf, setting.values())), there(mp.mpf(side))
-            except (ArithmeticError, TypeError, ValueError):
-                continue
-            if math.isfinite(a) and not abs(a - b) <= 1e-6 * (1 + abs(a) + abs(b)):
-                return True
+    for point in _between(formula):
+        try:
+            a, b = run(*map(mp.mpf, (*point, *values))), there(*map(mp.mpf, point))
+        except (ArithmeticError, TypeError, ValueError):
+            continue
+        if math.isfinite(a) and not abs(a - b) <= 1e-6 * (1 + abs(a) + abs(b)):
+            return True
     return False
+
+
+def _between(formula: Formula) -> list[Point]:
+    """Points of no special kind."""
+    if formula.several:
+        return _points(formula)
+    signs = (-1,) if formula.family == "probability" else (-1, 1)
+    return [(sign * u,) for u in (0.2718, 1.6180, 9.8696) for sign in signs]

@@ -1,4 +1,4 @@
-"""Properties of a loss, and how they carry through factors, affine maps and sums."""
+"""Properties of a loss, and how they carry through factors and sums."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Properties(Traits):
         Errors:
             InputError if c is not finite.
         """
-        _need_finite(c)
+        if not math.isfinite(c):
+            raise InputError(f"a factor must be finite, got {c}.")
         k = abs(c)
         same = replace(
             self,
@@ -55,35 +56,6 @@ class Properties(Traits):
             # Upside down, a convex one falls without end on the wrong side.
             calibrated=False if self.calibrated and self.convex else None,
             zero_one_factor=None,
-        )
-
-    def of_affine(self, a: float, b: float = 0.0) -> Properties:
-        """The properties of ψ(a·u + b).
-
-        Parameters:
-            a: any real number but 0.
-            b (default 0): any real number.
-
-        Errors:
-            InputError if a is 0, or if a log-probability would leave u ≤ 0.
-        """
-        _need_finite(a, b)
-        if a == 0:
-            raise InputError("ψ(a·u + b) with a = 0 does not depend on u; give another a.")
-        if self.family == "probability" and (a < 0 or b != 0):
-            raise InputError(f"{a:g}·u + {b:g} leaves u ≤ 0; a log-probability takes a > 0, b = 0.")
-        still = b == 0 and a > 0
-        return replace(
-            self,
-            strong_convexity=times(a * a, self.strong_convexity),
-            lipschitz=times(abs(a), self.lipschitz),
-            smooth=times(a * a, self.smooth),
-            symmetric=self.symmetric if b == 0 else None,
-            kinks=tuple(sorted((k - b) / a for k in self.kinks)),
-            minimiser=None if self.minimiser is None else _pulled(self.minimiser, a, b),
-            # Mirrored, a calibrated loss prefers the wrong sign; shifted, it must be computed anew.
-            calibrated=self.calibrated if still else False if b == 0 and self.calibrated else None,
-            zero_one_factor=self.zero_one_factor if still else None,
         )
 
     def plus(self, other: Properties) -> Properties:
@@ -134,18 +106,6 @@ def _zero(family: Family) -> Properties:
     )  # fmt: skip
 
 
-def _need_finite(*numbers: float) -> None:
-    if not all(map(math.isfinite, numbers)):
-        raise InputError(f"a factor or shift must be finite, got {', '.join(map(str, numbers))}.")
-
-
 def times(k: float, x: float | None) -> float | None:
     """k·x, where 0·∞ is 0: a part that is left out counts for nothing."""
     return None if x is None else 0.0 if k == 0 else k * x
-
-
-def _pulled(where: Interval, a: float, b: float) -> Interval:
-    low, high = (where.low - b) / a, (where.high - b) / a
-    if a > 0:
-        return Interval(low, high, where.low_closed, where.high_closed)
-    return Interval(high, low, where.high_closed, where.low_closed)

@@ -11,14 +11,22 @@ from sympy.core.function import ArgumentIndexError
 
 from lossmith.errors import FormulaError
 from lossmith.formula import admit
-from lossmith.formula.admit import U as U
-from lossmith.formula.admit import symbols as symbols
-from lossmith.formula.primitives import bernoulli, complement, logistic_density, sigmoid, tanh
+from lossmith.formula.primitives import (
+    bernoulli,
+    complement,
+    hold,
+    logistic_density,
+    sigmoid,
+    tanh,
+)
 from lossmith.formula.record import Formula
+from lossmith.formula.symbols import U as U
+from lossmith.formula.symbols import moving
+from lossmith.formula.symbols import symbols as symbols
 from lossmith.formula.vanishing import differentiate, settled, squared, touching
 
 Expr = Any
-_FOLDED = 16  # branches that a sum of pieces may have when it is written as one
+FOLDED = 16  # branches that a sum of pieces may have when it is written as one
 
 
 @lru_cache(maxsize=512)
@@ -46,6 +54,16 @@ def derivative(expression: Expr, wrt: str) -> Expr:
     return tidy(raw)
 
 
+@lru_cache(maxsize=4096)
+def partial(formula: Formula, *variables: str) -> Expr:
+    """∂ψ by these variables, whatever their order."""
+    names = [v.name for v in formula.variables]
+    expression = base(formula)
+    for name in sorted(variables, key=names.index):
+        expression = derivative(expression, name)
+    return expression
+
+
 def slope(formula: Formula) -> Expr:
     return derivative(base(formula), "u")
 
@@ -60,13 +78,18 @@ def tidy(expression: Expr) -> Expr:
         return sp.Piecewise(*((tidy(e), c) for e, c in expression.args), evaluate=False)
     if expression.has(sp.Piecewise):
         # Folding multiplies the branches; a sum of many pieces stays a sum.
-        if math.prod(len(p.args) for p in expression.atoms(sp.Piecewise)) > _FOLDED:
+        if branch_count(expression) > FOLDED:
             return expression
         folded = sp.piecewise_fold(expression)
         return tidy(folded) if isinstance(folded, sp.Piecewise) else expression
-    if expression.is_polynomial(U) and U in expression.free_symbols:
+    if (of := moving(expression)) and expression.is_polynomial(*of):
         return sp.factor(expression)
     return expression
+
+
+def branch_count(expression: Expr) -> int:
+    """How many branches an expression has once its pieces are multiplied out."""
+    return math.prod(len(p.args) for p in expression.atoms(sp.Piecewise))
 
 
 @lru_cache(maxsize=4096)
@@ -76,8 +99,11 @@ def polish(expression: Expr) -> Expr:
     u·(1 - e^u)^k becomes -bernoulli(u)·(1 - e^u)^(k+1): no 0·∞ as u → 0. Then the lowest power of
     1 - e^u is taken out of a sum, so that no two of its terms are infinite there, one up, one down.
     And tanh(x/2) = σ(x) - σ(-x) joins the σ beside it, where the two would nearly cancel. Last,
-    products that would be 0·∞ become 0 where they are.
+    products that would be 0·∞ become 0 where they are. What is held is no longer held: no slope is
+    taken any more, so that no engine needs to know of it.
     """
+    if expression.has(hold):
+        expression = expression.replace(hold, lambda x: x)
     expression = expression.replace(lambda e: e.is_Mul, touching)
     expression = expression.replace(lambda e: e.is_Mul or (e.is_Pow and e.exp == 2), squared)
     if expression.has(tanh):
@@ -101,7 +127,7 @@ def _share_density(total: Expr) -> Expr:
             factors.remove(density)
             kind = next((f for f in factors if f in found), sp.S.One)
             share = sp.Mul(*(f for f in factors if f != kind))
-            if U in share.free_symbols:
+            if moving(share):
                 break
             found[kind] += share
         else:

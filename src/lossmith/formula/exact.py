@@ -89,6 +89,7 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "gauss_moment": lambda x, n: x ** int(n) * mp.exp(-x * x),
     "complement": _complement,
     "bernoulli": lambda u: u / mp.expm1(u) if u else mp.mpf(1),
+    "hold": lambda x: x,
     "sign": mp.sign,
     "Abs": abs,
 }

@@ -6,22 +6,22 @@ import sympy as sp
 
 from lossmith.formula.calculus import base
 from lossmith.formula.printers import line, tex
-from lossmith.formula.reading import readable
+from lossmith.formula.reading import Order, readable
 from lossmith.formula.record import Formula
 
 
-def latex(formula: Formula, order: int = 0) -> str:
-    """ψ, ψ' or ψ'' of a record as LaTeX, scale included."""
+def latex(formula: Formula, order: Order = 0) -> str:
+    """ψ, ψ' or ψ'' of a record as LaTeX, scale included; or its ∂ by the variables named."""
     return tex(readable(formula, order))
 
 
-def text(formula: Formula, order: int = 0) -> str:
+def text(formula: Formula, order: Order = 0) -> str:
     """ψ, ψ' or ψ'' of a record as one line of plain text, scale included."""
     parts = [value + (f" {when}" if when else "") for value, when in branches(formula, order)]
     return "; ".join(parts)
 
 
-def branches(formula: Formula, order: int = 0) -> list[tuple[str, str]]:
+def branches(formula: Formula, order: Order = 0) -> list[tuple[str, str]]:
     """What the formula is, and when: `where …`, `otherwise`, or nothing if it always is."""
     whole = readable(formula, order)
     note = "" if order else _limits(formula)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import hashlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -52,14 +53,38 @@ def of_face(face: Any) -> Formula:
     return record
 
 
-def _by_name(record: Formula) -> tuple[Callable[..., Formula], tuple[Any, ...]]:
-    """Pickled: a built-in one by its name, a person's by the function that takes tensors."""
+def key(record: Formula) -> str:
+    """What tells formulas apart across calls and processes.
+
+    The name of a built-in, and for a person's own its name with a hash of its derived content, so
+    that an edited formula never meets a kernel of its former self.
+    """
+    return record.name if record.builtin else _fingerprint(record)
+
+
+def _fingerprint(record: Formula) -> str:
+    import sympy as sp
+
+    from lossmith.formula.calculus import base
+
+    text = sp.srepr(base(record)) + repr(record.parameters) + repr(record.scale)
+    text += repr(record.several) if record.several else ""
+    return f"{record.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _by_name(record: Formula) -> str | tuple[Callable[..., Formula], tuple[Any, ...]]:
+    """Pickled: a built-in one by its name, a person's by the function that takes tensors.
+
+    One of several variables, which has no such function, by its own place.
+    """
     home, place = record.function.__module__ or "", record.function.__qualname__
     if record.builtin:
         return built_in, (record.name, home == "lossmith.formula.penalty")
     face: Any = sys.modules.get(home)
     for name in place.split("."):
         face = getattr(face, name, None)
+    if face is record:
+        return place
     if getattr(face, "formula", None) is not record:
         raise UnsupportedError(
             f"{record.name}: a record is pickled by its name, and {home or 'no module'} has no "

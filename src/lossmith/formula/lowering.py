@@ -32,17 +32,23 @@ def word(parameter: str) -> str:
     return f"p_{parameter}"
 
 
+def variable_words(variables: tuple[str, ...]) -> tuple[str, ...]:
+    """What the variables are called there: the one variable as it is, several with a prefix."""
+    return variables if len(variables) == 1 else tuple(f"v_{name}" for name in variables)
+
+
 @lru_cache(maxsize=1024)
 def make(
     outputs: tuple[Expr, ...], variables: tuple[str, ...], parameters: tuple[str, ...] = ()
 ) -> Program:
     """The program of expressions in these variables and parameters, arguments in that order."""
-    names = dict(zip(parameters, map(word, parameters), strict=True))
+    moving = variable_words(variables)
+    names = {p: word(p) for p in parameters} | dict(zip(variables, moving, strict=True))
     outputs = tuple(_renamed(polish(e), names) for e in outputs)
     # The plain tree of shared parts: SymPy's further rewriting splits x^a into x^b · x^(a-b).
     shared, finals = tree_cse(list(outputs), sp.numbered_symbols("t"), opt_subs={}, order="none")
     shared, finals = _inline_squares(shared, finals)
-    constant = set(names.values())
+    constant = set(map(word, parameters))
     for s, e in shared:
         if {x.name for x in e.free_symbols} <= constant:
             constant.add(s.name)
@@ -50,17 +56,17 @@ def make(
     for s, e in shared:
         lower.steps.append((s.name, lower(e)))
     results = tuple(
-        _keep_nan(lower(final), output, variables)
+        _keep_nan(lower(final), output, moving)
         for final, output in zip(finals, outputs, strict=True)
     )
-    return Program((*variables, *names.values()), tuple(lower.steps), results)
+    return Program((*moving, *map(word, parameters)), tuple(lower.steps), results)
 
 
 def _renamed(expression: Expr, names: dict[str, str]) -> Expr:
     table = {
         s: sp.Symbol(names[s.name], **s.assumptions0)
         for s in expression.free_symbols
-        if s.name in names
+        if names.get(s.name, s.name) != s.name
     }
     return expression.xreplace(table)
 

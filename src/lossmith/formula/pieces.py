@@ -16,6 +16,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
+from lossmith.errors import UnsupportedError
 from lossmith.formula.calculus import U, base, derivative, polish, symbols, tidy
 from lossmith.formula.exact import certain, function
 from lossmith.formula.primitives import abs_minus_log1p, softsign
@@ -253,4 +254,10 @@ def _bisected(e: Expr) -> set[Expr]:
 
 def bound(formula: Formula, given: Mapping[str, float]) -> tuple[float, ...]:
     """Checked parameter values in the order of the record."""
+    if formula.several:
+        raise UnsupportedError(
+            f"{formula.name}: pieces, kinks and properties are those of one variable, and this is "
+            f"a function of {', '.join(v.name for v in formula.several)}; several.derivatives has "
+            "its gradient and Hessian."
+        )
     return tuple(formula.bind(given).values())

@@ -276,6 +276,27 @@ class bernoulli(PrimitiveBase):
         raise ArgumentIndexError(self, argindex)  # only made after differentiation
 
 
+class hold(PrimitiveBase):
+    """x without a slope: its value counts, and every derivative takes it for a constant.
+
+    For weights that the loss itself gives, as the α of CIoU: the gradient is then, on purpose, not
+    that of the value, and the record says so.
+    """
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sp.Integer(0)
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:
+        return x if x.is_number or isinstance(x, hold) else None
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return self.x.is_nonnegative
+
+    def _eval_is_positive(self) -> bool | None:
+        return self.x.is_positive
+
+
 def where(condition: Expr, yes: Expr, no: Expr) -> Expr:
     """`yes` where the condition holds, else `no`."""
     return sp.Piecewise((sp.sympify(yes), condition), (sp.sympify(no), True))

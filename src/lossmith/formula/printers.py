@@ -8,6 +8,8 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
+from lossmith.formula.symbols import moving
+
 Expr = Any
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -73,12 +75,12 @@ class _Line(_Order, StrPrinter):
 
     @staticmethod
     def _sorted(factors: list[Expr]) -> list[Expr]:
-        """Parameters, then u, then functions, then sums."""
+        """Parameters, then variables, then functions, then sums."""
 
         def rank(f: Expr) -> int:
             power = f.as_base_exp()[0] if f.is_Pow else f
             if power.is_Symbol:
-                return 1 if power.name == "u" else 0
+                return 1 if moving(power) else 0
             return 3 if power.is_Add else 2
 
         return sorted(factors, key=rank)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,13 +13,15 @@ import numpy as np
 import sympy as sp
 
 from lossmith.formula.algebra import Properties as Properties
-from lossmith.formula.calculus import polish
+from lossmith.formula.calculus import base, polish
 from lossmith.formula.domain import Interval
 from lossmith.formula.exact import function
 from lossmith.formula.extremes import Array, fast, highest, samples, size
 from lossmith.formula.kinks import Kink, found, smoothness, stated_at
 from lossmith.formula.pieces import DIGITS, Piece, bound, concrete, pieces
+from lossmith.formula.primitives import hold
 from lossmith.formula.record import Formula
+from lossmith.formula.traits import OF_SLOPES
 
 Real = Any
 SIGN = mp.mpf(10) ** -20  # below this, relative to its largest, a curvature counts as 0
@@ -70,6 +73,9 @@ def _of(formula: Formula, values: tuple[float, ...]) -> Properties:
             calibrated=_calibrated(formula, values, convex) if formula.family == "margin" else None,
             zero_one_factor=_factor(formula, values) if formula.family == "margin" else None,
         )
+    if base(formula).has(hold):  # the slope that is followed is not that of ψ
+        unknown: dict[str, Any] = dict.fromkeys(OF_SLOPES)
+        properties = replace(properties, **unknown)
     return properties
 
 

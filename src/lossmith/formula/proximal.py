@@ -18,8 +18,9 @@ import mpmath as mp
 import sympy as sp
 
 from lossmith.errors import UnsupportedError
-from lossmith.formula.calculus import U
+from lossmith.formula.calculus import U, base
 from lossmith.formula.pieces import DIGITS, Piece, concrete, pieces, real
+from lossmith.formula.primitives import hold
 from lossmith.formula.record import Formula
 
 Expr = Any
@@ -66,6 +67,17 @@ class Prox:
     unique: bool  # exactly one candidate holds at each x
 
 
+def _smooth(formula: Formula, shape: tuple[float, ...]) -> tuple[Piece, ...]:
+    """The pieces of ψ₀, of a formula that follows its own slope."""
+    if base(formula).has(hold):
+        raise UnsupportedError(
+            f"{formula.name}: a formula with hold() has no proximal operator and no "
+            "subdifferential, for its slope is, on purpose, not that of its value. Add it to the "
+            "loss instead, or write it without hold()."
+        )
+    return pieces(formula, shape_values(formula, shape))
+
+
 def shape_values(formula: Formula, values: tuple[float, ...]) -> tuple[float, ...]:
     """The parameters of ψ₀: the scale is 1, for ψ(w) = s^power·ψ₀(w/s) is left to the caller."""
     return values + ((1.0,) if formula.scale else ())
@@ -74,10 +86,9 @@ def shape_values(formula: Formula, values: tuple[float, ...]) -> tuple[float, ..
 @lru_cache(maxsize=512)
 def cuts(formula: Formula, shape: tuple[float, ...]) -> tuple[Cut, ...]:
     """Where the pieces of ψ₀ meet, from left to right."""
-    values = shape_values(formula, shape)
-    whole = concrete(formula, values)
+    whole = concrete(formula, shape_values(formula, shape))
     found = []
-    for left, right in itertools.pairwise(pieces(formula, values)):
+    for left, right in itertools.pairwise(_smooth(formula, shape)):
         at = left.high
         sides = _end(left, 0, True), _end(right, 0, False)
         dip = all(sp.N(whole.subs(U, at) - side) < 0 for side in sides)
@@ -97,7 +108,7 @@ def _end(piece: Piece, order: int, right: bool) -> Expr:
 
 @lru_cache(maxsize=512)
 def is_even(formula: Formula, shape: tuple[float, ...]) -> bool:
-    found = pieces(formula, shape_values(formula, shape))
+    found = _smooth(formula, shape)
     return all(
         sp.simplify(one.expression.subs(U, -U) - other.expression) == 0 and one.low == -other.high
         for one, other in zip(found, reversed(found), strict=True)
@@ -112,7 +123,7 @@ def prox(formula: Formula, shape: tuple[float, ...]) -> Prox:
         UnsupportedError if u + t·ψ'(u) = x has no short solution on some piece.
     """
     even = is_even(formula, shape)
-    smooth = pieces(formula, shape_values(formula, shape))
+    smooth = _smooth(formula, shape)
     corners = cuts(formula, shape)
     if even:
         smooth = tuple(p for p in smooth if p.low >= 0)
@@ -163,7 +174,7 @@ def slopes(formula: Formula, shape: tuple[float, ...]) -> tuple[Expr, Expr]:
     ends = []
     for right in (False, True):
         branches: list[tuple[Expr, Expr]] = []
-        for piece in pieces(formula, shape_values(formula, shape)):
+        for piece in _smooth(formula, shape):
             branches.append((piece.derivative(1), sp.Lt(U, piece.high)))
             corner = next((c for c in cuts(formula, shape) if c.at == piece.high), None)
             if corner is not None and corner.kink:
@@ -174,21 +185,6 @@ def slopes(formula: Formula, shape: tuple[float, ...]) -> tuple[Expr, Expr]:
         branches[-1] = (branches[-1][0], sp.true)
         ends.append(sp.Piecewise(*branches, evaluate=False))
     return ends[0], ends[1]
-
-
-def as_formula(formula: Formula, shape: tuple[float, ...]) -> Expr:
-    """The proximal operator as one expression of x and t, to be read; of a convex ψ only."""
-    found = prox(formula, shape)
-    size = sp.Abs(X) if found.even else X
-    branches = []
-    for c in found.candidates:
-        u = sp.simplify(c.u.subs(X, size))
-        u = sp.sign(X) * u if found.even and u != 0 else u
-        if c.high == sp.oo:
-            branches.append((u, sp.true))
-        else:
-            branches.append((u, sp.Le(size, c.high, evaluate=False)))
-    return branches[0][0] if len(branches) == 1 else sp.Piecewise(*branches, evaluate=False)
 
 
 def at(value: Expr) -> float:

@@ -15,11 +15,20 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from lossmith.formula import primitives as p
-from lossmith.formula.calculus import U, base, derivative, symbols
+from lossmith.formula.calculus import (
+    FOLDED,
+    U,
+    base,
+    branch_count,
+    derivative,
+    partial,
+    symbols,
+)
 from lossmith.formula.printers import line
 from lossmith.formula.record import Formula
 
 Expr = Any
+Order = int | tuple[str, ...]
 
 
 class sigma(sp.Function):  # noqa: N801
@@ -63,21 +72,33 @@ MEANING: dict[str, Callable[..., Expr]] = {
     "gauss_moment": lambda x, n: x**n * sp.exp(-(x**2)),
     "complement": lambda u: 1 - sp.exp(u),
     "bernoulli": lambda u: u / (sp.exp(u) - 1),
+    "hold": p.hold,
 }
 
 
 @lru_cache(maxsize=256)
-def readable(formula: Formula, order: int = 0) -> Expr:
-    """ψ, ψ' or ψ'' of a record, scale included, to be printed and not to be computed with."""
-    expression = base(formula)
-    for _ in range(order):
+def readable(formula: Formula, order: Order = 0) -> Expr:
+    """ψ or a derivative of a record, scale included, to be printed and not to be computed with.
+
+    `order`: how many derivatives in u; or the variables to differentiate by, by name.
+    """
+    if formula.several:
+        return _read_whole(partial(formula, *(() if isinstance(order, int) else order)))
+    expression, times = base(formula), order if isinstance(order, int) else len(order)
+    for _ in range(times):
         expression = derivative(expression, "u")
     if formula.scale is None:
         return read(sp.piecewise_fold(expression))
     s = symbols(formula)[formula.scale.name]
     return read(
-        sp.piecewise_fold(s ** (formula.scale.power - order) * expression.subs(U, U / s)), s
+        sp.piecewise_fold(s ** (formula.scale.power - times) * expression.subs(U, U / s)), s
     )
+
+
+def _read_whole(expression: Expr) -> Expr:
+    """Branches outside, where there are few; many pieces inside a formula are left as they are."""
+    few = branch_count(expression) <= FOLDED
+    return read(sp.piecewise_fold(expression)) if few else _elementary(expression)
 
 
 def read(e: Expr, scale: Expr = sp.S.One) -> Expr:

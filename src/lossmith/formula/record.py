@@ -3,7 +3,7 @@
 Conventions of this floor:
 - ψ is a function of one real number u. What u is, the family says: a residual
   `prediction - target`, a margin (positive when right), a log-probability (≤ 0), or the log of
-  a ratio of two probabilities.
+  a ratio of two probabilities. The family `several` has up to eight variables with names.
 - No halves are added or dropped: ψ is exactly the expression in the record.
 - A scale s belongs to residuals whose ψ(r) = s^power · ψ₀(r / s); the expression is ψ₀ and stays
   free of s. The unit of s is the unit of the residual.
@@ -13,59 +13,21 @@ Conventions of this floor:
 from __future__ import annotations
 
 import inspect
-import keyword
-import math
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
-from lossmith.errors import FormulaError, ParameterError
-from lossmith.formula.domain import Interval, as_number
+from lossmith.errors import ParameterError
+from lossmith.formula.declared import check_name, check_scale, of_one, of_several
+from lossmith.formula.domain import Interval
+from lossmith.formula.parameter import Parameter as Parameter
+from lossmith.formula.parameter import Scale as Scale
+from lossmith.formula.parameter import Variable
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-Family = Literal["residual", "margin", "probability", "divergence"]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A named number of a loss: where it may lie, what it is by default, and why."""
-
-    name: str
-    default: float
-    domain: Interval
-    why: str = ""
-
-    def check(self, value: Any, loss: str) -> float:
-        """Return `value` as a float, or say why it cannot be this parameter."""
-        number = as_number(value)
-        if number is None:
-            raise ParameterError(
-                f"{loss}: {self.name} must be a real number or a tensor, "
-                f"got {type(value).__name__}. It lies in {self.domain}, default {self.default:g}."
-            )
-        if not -math.inf < number < math.inf or number not in self.domain:  # and not NaN
-            raise ParameterError(
-                f"{loss}: {self.name} = {number:g} is outside {self.domain}. "
-                f"The default is {self.default:g}."
-            )
-        return number
-
-
-@dataclass(frozen=True)
-class Scale:
-    """ψ(r) = s^power · ψ₀(r / s): the parameter s, in units of the residual, and the power."""
-
-    name: str
-    default: float
-    power: int
-    why: str = ""
-
-    @property
-    def parameter(self) -> Parameter:
-        return Parameter(self.name, self.default, Interval(low=0.0), self.why)
+_NOT_ABOVE_0 = Interval(high=0.0, high_closed=True)
+Family = Literal["residual", "margin", "probability", "divergence", "several"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,19 +46,33 @@ class Formula:
     start: str = ""  # the convex relative that training begins with, where this one may get stuck
     balanced: bool = False  # takes alpha: of the positive class, or one for each class
     symmetric: bool = False  # a divergence that stays the same with its sides exchanged
+    several: tuple[Variable, ...] = ()  # the variables, where it is not the one called u
     builtin: bool = field(default=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Where it is, as of a function: pickles find a record there that stands under its name.
+        object.__setattr__(self, "__module__", self.function.__module__)
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """What ψ is a function of, parameters apart."""
+        below = self.family == "probability"
+        return self.several or (Variable("u", _NOT_ABOVE_0 if below else Interval()),)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Every parameter in the order of the call: the shape's, then the scale."""
         return self.shape + ((self.scale.parameter,) if self.scale else ())
 
-    def of(self, u: Any, shape: Sequence[Any]) -> Any:
-        """The function called with these shape parameters, in the order of the record."""
+    def of(self, variables: Sequence[Any], shape: Sequence[Any]) -> Any:
+        """The function called with these variables and shape parameters, in the record's order."""
         kinds = inspect.signature(self.function).parameters
-        named = {p.name: v for p, v in zip(self.shape, shape, strict=True)}
+        first, with_names = ((), variables) if self.several else (variables, ())
+        names = [*(v.name for v in self.several), *(p.name for p in self.shape)]
+        named = dict(zip(names, (*with_names, *shape), strict=True))
         by_name = {n: v for n, v in named.items() if kinds[n].kind is _KEYWORD}
-        return self.function(u, *(v for n, v in named.items() if n not in by_name), **by_name)
+        by_place = (v for n, v in named.items() if n not in by_name)
+        return self.function(*first, *by_place, **by_name)
 
     # How a record is pickled is said in the ledger, which knows the built-in ones.
     def __copy__(self) -> Formula:
@@ -140,10 +116,10 @@ def family(kind: Family) -> Callable[..., Any]:
             return lambda f: decorate(
                 f, scale=scale, balanced=balanced, symmetric=symmetric, **words
             )
-        _check_name(function, kind)
-        shape = _read_parameters(function)
+        check_name(function, kind)
+        variables, shape = of_several(function) if kind == "several" else ((), of_one(function))
         if scale is not None:
-            _check_scale(function.__name__, scale, shape)
+            check_scale(function.__name__, scale, shape, len(variables))
         return Formula(
             name=function.__name__,
             family=kind,
@@ -157,6 +133,7 @@ def family(kind: Family) -> Callable[..., Any]:
             start=start,
             balanced=balanced,
             symmetric=symmetric,
+            several=variables,
             # Run by exec without a __name__, a function has no module.
             builtin=(function.__module__ or "").startswith("lossmith.formula."),
         )
@@ -165,90 +142,8 @@ def family(kind: Family) -> Callable[..., Any]:
     return decorate
 
 
-def _check_name(function: Any, kind: str) -> None:
-    """A loss is called, printed and stored by the name of its function."""
-    if not inspect.isfunction(function):
-        raise FormulaError(
-            f"{kind}() makes a loss of a function, got {type(function).__name__}; write "
-            "def name(u, ...): return …"
-        )
-    name = function.__name__
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise FormulaError(
-            f"{name}: a loss takes its name from its function, and this is no name. Write "
-            "def name(u, ...): return … instead of a lambda."
-        )
-
-
-def _read_parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
-    name = function.__name__
-    signature = inspect.signature(function)
-    names = list(signature.parameters)
-    gathering = [p for p in signature.parameters.values() if p.kind in _GATHERING]
-    if gathering:
-        raise FormulaError(
-            f"{name}: {gathering[0]} gathers arguments without names; name every parameter, for "
-            f"example def {name}(u, c: lossmith.Positive = 1.0)."
-        )
-    if not names:
-        raise FormulaError(f"{name}: a formula is a function of u first; write def {name}(u, ...).")
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except (NameError, AttributeError, TypeError, SyntaxError) as err:
-        raise FormulaError(f"{name}: an annotation cannot be read ({err}).") from err
-    return tuple(_read_parameter(name, signature.parameters[n], hints.get(n)) for n in names[1:])
-
-
-def _read_parameter(loss: str, parameter: inspect.Parameter, hint: Any) -> Parameter:
-    if parameter.name == "u":
-        raise FormulaError(
-            f"{loss}: a parameter cannot be called u, as the variable is everywhere. Call the "
-            f"variable u and the parameter by another name: def {loss}(u, c: …)."
-        )
-    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    domain = next((e for e in extras if isinstance(e, Interval)), None)
-    if domain is None:
-        raise FormulaError(
-            f"{loss}: parameter {parameter.name!r} has no domain. Annotate it, for example "
-            f"{parameter.name}: lossmith.Positive = 1.0 (also NonNegative, Fraction, Real, or "
-            f"Annotated[float, lossmith.Interval(low, high)])."
-        )
-    if parameter.default is inspect.Parameter.empty:
-        raise FormulaError(
-            f"{loss}: parameter {parameter.name!r} has no default. Give it one inside {domain}, "
-            f"so that {loss}(prediction, target) works as it stands."
-        )
-    why = next((e for e in extras if isinstance(e, str)), "")
-    if not isinstance(parameter.default, numbers.Real):
-        raise FormulaError(
-            f"{loss}: the default of {parameter.name!r} is no real number, but "
-            f"{type(parameter.default).__name__}; give one inside {domain}."
-        )
-    checked = Parameter(parameter.name, float(parameter.default), domain, why)
-    checked.check(checked.default, loss)
-    return checked
-
-
-def _check_scale(loss: str, scale: Scale, shape: tuple[Parameter, ...]) -> None:
-    name = scale.name
-    if (
-        not name.isidentifier()
-        or keyword.iskeyword(name)
-        or name in ("u", *(p.name for p in shape))
-    ):
-        raise FormulaError(
-            f"{loss}: a scale cannot be called {name!r}; it is an argument of the loss, so give it "
-            "a Python name that no other parameter has."
-        )
-    if not isinstance(scale.default, numbers.Real) or not isinstance(scale.power, int):
-        raise FormulaError(
-            f"{loss}: Scale(name, default, power) takes a number above 0 and a whole power, got "
-            f"{scale.default!r} and {scale.power!r}."
-        )
-    scale.parameter.check(scale.default, loss)
-
-
 residual = family("residual")
 margin = family("margin")
 probability = family("probability")
 divergence = family("divergence")
+several = family("several")

@@ -10,6 +10,12 @@ from lossmith.formula.record import Family
 
 Known = bool | None
 NEVER = math.inf
+# What speaks of slopes. Where a formula holds a part of itself (`hold`), the slope that is followed
+# is not that of ψ, and these are unknown.
+OF_SLOPES = (
+    *("convex", "strictly_convex", "concave", "strictly_concave", "strong_convexity"),
+    *("lipschitz", "smooth", "differentiable", "redescending", "calibrated"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,3 @@ class Traits:
         if self.highest is None or self.lowest is None:
             return None
         return math.isfinite(self.highest) and math.isfinite(self.lowest)
-
-    @property
-    def bounds_zero_one(self) -> Known:
-        """Whether ψ itself, without a factor, is at least the 0-1 loss."""
-        return None if self.zero_one_factor is None else self.zero_one_factor <= 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from lossmith.formula.admit import U
+from lossmith.formula.symbols import moving
 
 Expr = Any
 
@@ -121,14 +121,14 @@ def settled(product: Expr) -> Expr:
     """
     factors = sp.Mul.make_args(product.as_coeff_Mul()[1])
     powers = dict(factor.as_base_exp() for factor in factors)
-    numbers = [f for f in factors if f.free_symbols and U not in f.free_symbols]
+    numbers = [f for f in factors if f.free_symbols and not moving(f)]
     when: list[Expr] = []
     for base, exponent in powers.items():
         if sp.log(base) in powers and exponent.is_positive is not False:
             positive = [] if exponent.is_positive else [sp.Gt(exponent, 0)]
             when.append(sp.And(_zero(base), *positive))
         endless = exponent.free_symbols or exponent.is_negative
-        if not endless or base.is_positive or U not in base.free_symbols:
+        if not endless or base.is_positive or not moving(base):
             continue
         if isinstance(base, sp.Abs) and sp.sign(base.args[0]) in powers:
             when.append(_zero(base.args[0]))
@@ -150,13 +150,14 @@ def touching(product: Expr) -> Expr:
         endless = exponent.free_symbols or exponent.is_negative
         if not endless or exponent.is_Integer or base.is_positive or isinstance(base, sp.Abs):
             continue
-        slope = differentiate(base, U).as_coeff_Mul()[1]
-        needed = dict(factor.as_base_exp() for factor in sp.Mul.make_args(slope))
-        if slope.is_zero is None and all(
-            b.is_positive or (powers.get(b, sp.Integer(0)) - e).is_nonnegative
-            for b, e in needed.items()
-        ):
-            when.append(sp.And(_zero(base), _zero(slope)))
+        for variable in sorted(moving(base), key=sp.default_sort_key):
+            slope = differentiate(base, variable).as_coeff_Mul()[1]
+            needed = dict(factor.as_base_exp() for factor in sp.Mul.make_args(slope))
+            if slope.is_zero is None and all(
+                b.is_positive or (powers.get(b, sp.Integer(0)) - e).is_nonnegative
+                for b, e in needed.items()
+            ):
+                when.append(sp.And(_zero(base), _zero(slope)))
     if not when:
         return product
     return sp.Piecewise((sp.Integer(0), sp.Or(*when)), (product, True), evaluate=False)

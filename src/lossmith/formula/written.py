@@ -33,6 +33,7 @@ def _read(source: str) -> dict[str, str]:
 
 def written(formula: Formula) -> str:
     """ψ₀ in the author's words, and how a scale enters."""
+    variables = ", ".join(v.name for v in formula.variables)
     try:
         if formula.builtin:
             text = _returns(formula.function.__code__.co_filename)[formula.function.__name__]
@@ -40,9 +41,9 @@ def written(formula: Formula) -> str:
             source = textwrap.dedent(inspect.getsource(formula.function))
             text = _read(source)[formula.function.__name__]
     except (OSError, SyntaxError, KeyError, TypeError):  # typed at a prompt, or a lambda
-        return "ψ(u): see .formula"
+        return f"ψ({variables}): see .formula"
     if formula.scale is None:
-        return f"ψ(u) = {text}"
+        return f"ψ({variables}) = {text}"
     s, power = formula.scale.name, formula.scale.power
     factor = "" if power == 0 else f"{s}·" if power == 1 else f"{s}^{power}·"
     return f"ψ(u) = {factor}ψ₀(u/{s}), ψ₀(u) = {text}"

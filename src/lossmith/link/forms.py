@@ -10,9 +10,9 @@ kernel in the cache can hold on to those.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from lossmith.formula.ledger import key
 from lossmith.formula.record import Formula
 
 Expr = Any
@@ -22,24 +22,10 @@ FORMULAS: dict[str, Formula] = {}
 
 
 def known(formula: Formula) -> str:
-    """The key of a formula, by which it is found from now on.
-
-    It tells formulas apart across calls and processes: the name of a built-in, and for a person's
-    own its name with a hash of its derived content, so that an edited formula never meets a kernel
-    of its former self.
-    """
-    key = formula.name if formula.builtin else _fingerprint(formula)
-    FORMULAS[key] = formula
-    return key
-
-
-def _fingerprint(formula: Formula) -> str:
-    import sympy as sp
-
-    from lossmith.formula.calculus import base
-
-    text = sp.srepr(base(formula)) + repr(formula.parameters) + repr(formula.scale)
-    return f"{formula.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    """The key of a formula, by which it is found from now on."""
+    name = key(formula)
+    FORMULAS[name] = formula
+    return name
 
 
 def expression(formula: Formula, form: str, fixed: Fixed = ()) -> Expr:

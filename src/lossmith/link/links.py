@@ -14,6 +14,7 @@ distribution q over classes.
 
 from __future__ import annotations
 
+from lossmith.errors import UnsupportedError
 from lossmith.formula.record import Formula
 from lossmith.link.crammer_singer import CrammerSinger
 from lossmith.link.link import Link, Linked, linked
@@ -33,4 +34,10 @@ _NATURAL = {made.family: made for made in LINKS.values() if made.natural}
 
 def link(formula: Formula, name: str | None = None) -> Linked:
     """The formula under its family's own link, or under another one that takes it, by name."""
+    if formula.several:
+        names = ", ".join(v.name for v in formula.several)
+        raise UnsupportedError(
+            f"{formula.name}: no link takes a formula of several variables ({names}) yet; "
+            "lossmith.formula.several.derivatives gives its value, gradient and Hessian."
+        )
     return linked(formula, _NATURAL[formula.family] if name is None else LINKS[name])

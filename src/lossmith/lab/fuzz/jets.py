@@ -214,6 +214,7 @@ WORDS: dict[str, Callable[..., Jet]] = {
     "log": log,
     "abs": absolute,
     "sign": sign,
+    "hold": lambda a: a.constant(a.x),
     "sqrt": lambda a: a.to(mp.mpf(1) / 2),
     **{name: quiet(f) for name, f in _DEFINED.items()},
 }

@@ -15,6 +15,7 @@ Tree = tuple[Any, ...]  # the kind of a node, then its parts
 _EVERYWHERE = (
     *("tanh", "sigmoid", "softplus", "log_cosh", "softsign", "abs_minus_log1p", "hypot1m1"),
     *("unit", "rhypot", "log1p_square", "gauss_rise", "logistic_density", "abs", "sign"),
+    "hold",
 )
 _NOT_NEGATIVE = ("softplus", "sigmoid", "log_cosh", "abs_minus_log1p", "hypot1m1", "abs")
 _CONSTANTS = (
