@@ -39,6 +39,14 @@ def test_no_threshold_is_better_than_the_cut(seed: int, ties: bool, name: str) -
     assert mine == pytest.approx(max(values), abs=1e-9)
 
 
+def test_where_a_class_has_few_rows_the_cut_lies_halfway() -> None:
+    target = (np.arange(100) < 3).astype(int)
+    scores = np.where(target, 1.0, -4.0) + 0.1 * np.sin(np.arange(100))
+    judged = Judged("binary", scores - 5, target, 2, 1, True)
+    assert cuts.best(judged, "balanced_accuracy") == pytest.approx(6.5, abs=0.2)
+    assert cuts.best(Judged("binary", scores, target, 2, 1, True), "balanced_accuracy") == 0.0
+
+
 def test_a_cut_that_is_best_as_trained_stays() -> None:
     target = np.arange(40) % 2
     judged = Judged("binary", np.where(target, 0.3, -5.0), target, 2, 1, True)

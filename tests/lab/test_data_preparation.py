@@ -13,6 +13,7 @@ from pyarrow import csv, parquet
 
 from lab.test_data_tables import mixed, written
 from lossmith.errors import InputError
+from lossmith.lab.data import prepare
 from lossmith.lab.data.load import load
 
 PARTS = [np.arange(0, 250), np.arange(250, 300), np.arange(300, 399)]
@@ -139,6 +140,7 @@ def test_values_that_no_longer_fit(tmp_path: Path) -> None:
 MEASURE = """
 import sys, resource
 import numpy as np
+from lossmith.lab.data import prepare
 from lossmith.lab.data.load import load
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 load("iris").arrays(np.arange(100))
@@ -171,3 +173,13 @@ def test_memory_is_a_few_times_the_table(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert max(map(float, done.stdout.split())) < 12
+
+
+@pytest.mark.parametrize("rows", [np.arange(20), np.arange(5, 12), np.array([3, 1, 2])])
+def test_the_source_stays_as_it_was(rows: np.ndarray) -> None:
+    """Of neighbouring rows pandas gives a view, and what scales in place would reach the source."""
+    values = np.random.default_rng(0).normal(5, 3, (20, 4)).astype(np.float32)
+    before = values.copy()
+    for others in ((), (np.arange(10, 15),), (np.arange(20),)):
+        prepare.numbers(values, [rows, *others])
+        assert (values == before).all()

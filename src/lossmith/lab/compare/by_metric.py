@@ -62,13 +62,10 @@ def says(outcome: Outcome, level: float | None) -> list[dict[str, Any]]:
             continue
         here, there = places[metric].index(loss) + 1, places[other].index(loss) + 1
         of = len(places[metric])
-        if metric != outcome.metric and not (here == 1 and 2 * there > of):
+        if here > 1 or (metric != outcome.metric and 2 * there <= of):
             continue
         own = METRICS[metric].label
-        lead = (
-            "leads by that, by construction" if here == 1 else f"yet is {_place(here, of)} by that"
-        )
-        words = f"{names[loss]} is the {own} itself, and {lead}"
+        words = f"{names[loss]} is the {own} itself, and leads by that, by construction"
         words += f"; by {METRICS[other].label} it is {_place(there, of)}"
         found.append(
             {"loss": loss, "metric": metric, "place": here, "other": other,

@@ -249,10 +249,7 @@ def _run(
     if folder.name == "*":
         folder = folder.with_name(f"{made.dataset.name}-{store.short_name(manifest)}")
     messages = Console(stderr=True)
-    tables = Console()
-    if not tables.is_terminal:
-        tables = Console(width=terminal.PIPED_WIDTH)
-    remarks.before(tables, made.look, made.goal)
+    remarks.before(messages, made.look, made.goal)
     trials = made.trials
     kept = store.Store(folder, manifest, [trial.key for trial in trials])
     with kept.opened(fresh):
@@ -280,6 +277,10 @@ def _run(
         results = [found[trial.key] for trial in trials]
         outcomes = summary.summarize(made, results)
         everything = record.as_data(made, outcomes, results, time.perf_counter() - begin)
+        tables = Console()
+        if not tables.is_terminal:
+            tables = Console(width=terminal.PIPED_WIDTH)
+            remarks.before(tables, made.look, made.goal)  # for whoever reads the file
         terminal.show(tables, outcomes, made.work.task)
         remarks.show(tables, everything)
         written = [page]

@@ -23,9 +23,17 @@ def decisions(
     candidates: Sequence[Candidate], results: Sequence[Result], condition: str
 ) -> dict[str, Any] | None:
     """For each loss that finished, its means as trained and with its cut; and what that says."""
-    rows = [row for c in candidates if (row := _row(c, results, condition)) is not None]
-    if not rows:
+    own = {c.spec: _done(c, results, condition) for c in candidates}
+    finished = [found for found in own.values() if found]
+    if not finished:
         return None
+    # A loss that was put out early has fewer repeats: all are held side by side over those it has.
+    shared = min(max(r["repeat"] for r in found) for found in finished)
+    rows = [
+        _row(spec, [r for r in found if r["repeat"] <= shared])
+        for spec, found in own.items()
+        if found
+    ]
     metric = rows[0]["metric"]
     closed = _closed(rows)
     names = {c.spec: c.phrase for c in candidates}
@@ -37,13 +45,16 @@ def decisions(
     }
 
 
-def _row(candidate: Candidate, results: Sequence[Result], condition: str) -> dict[str, Any] | None:
+def _done(candidate: Candidate, results: Sequence[Result], condition: str) -> list[Result]:
+    """The trials of a loss; none if any failed, or if there are no classes to decide on."""
     own = [r for r in results if r["condition"] == condition and r["loss"] == candidate.spec]
-    if not own or any(r["status"] != "done" or "cut" not in r for r in own):
-        return None
+    return [] if any(r["status"] != "done" or "cut" not in r for r in own) else own
+
+
+def _row(spec: str, own: Sequence[Result]) -> dict[str, Any]:
     metric = own[0]["cut"]["metric"]
     return {
-        "loss": candidate.spec,
+        "loss": spec,
         "metric": metric,
         "as_trained": _mean([r["cut"]["as_trained"][metric] for r in own]),
         "with_cut": _mean([r["cut"]["with_cut"][metric] for r in own]),

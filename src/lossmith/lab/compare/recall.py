@@ -47,18 +47,18 @@ GENTLE = Trait(1, "loss of bounded pull", "other")  # a row pulls no harder than
 def recalled(findings: Sequence[Finding], outcome: Outcome) -> list[dict[str, Any]]:
     """What became of what was seen, and of what was spoiled on purpose."""
     seen = {finding.kind: finding for finding in findings}
-    kind, share = outcome.condition.kind, 100 * outcome.condition.amount
+    kind = outcome.condition.kind
     said = []
     if kind == "label_noise":
-        said.append(_halves(outcome, f"{share:g} % of the training labels are wrong", BOUNDED))
+        said.append(_halves(outcome, "", BOUNDED))
     elif kind == "clean" and "labels" in seen:
         found = 100 * seen["labels"].facts["share"]
-        said.append(_halves(outcome, f"About {found:.0f} % of the labels looked wrong", BOUNDED))
+        said.append(_halves(outcome, f"About {found:.0f} % of the labels looked wrong: ", BOUNDED))
     if outcome.rows[0].candidate.task == "regression":
         if kind == "outliers":
-            said.append(_halves(outcome, f"{share:g} % of the training targets were moved", GENTLE))
+            said.append(_halves(outcome, "", GENTLE))
         elif kind == "clean" and "tails" in seen:
-            said.append(_halves(outcome, "The residuals looked heavy-tailed", GENTLE))
+            said.append(_halves(outcome, "The residuals looked heavy-tailed: ", GENTLE))
     return [entry for entry in said if entry is not None]
 
 
@@ -71,10 +71,12 @@ def _halves(outcome: Outcome, why: str, trait: Trait) -> dict[str, Any] | None:
     metric = METRICS[outcome.metric]
     gap = (_mean(outcome, have) - _mean(outcome, lack)) * (1 if metric.higher else -1)
     size = scaled(Interval(abs(gap), float("nan")), outcome.metric)
-    unit = "points of " if metric.unit == "percent" else "of "
+    share = metric.unit == "percent"
+    amount = f"{size} points of {metric.label}" if share else f"{size} ({metric.label})"
+    side = "ahead of" if gap >= 0 else "behind"
     says = (
-        f"{why}: the best {trait.one}, {have.candidate.phrase}, is {size} {unit}{metric.label} "
-        f"{'ahead of' if gap >= 0 else 'behind'} the best {trait.other}, {lack.candidate.phrase}."
+        f"{why}{'the' if why else 'The'} best {trait.one}, {have.candidate.phrase}, is {side} the "
+        f"best {trait.other}, {lack.candidate.phrase}, by {amount}."
     )
     return {
         "with": have.candidate.spec, "without": lack.candidate.spec,

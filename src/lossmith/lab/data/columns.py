@@ -192,13 +192,13 @@ def _identifier(values: Any, name: str) -> bool:
     """
     if not isinstance(values, np.ndarray) or len(values) < 10 or pd.isna(values).any():
         return False
-    if values.dtype.kind == "f" and not (values == np.floor(values)).all():
-        return False
-    if len(np.unique(values)) < len(values):
-        return False
     start, end = float(values.min()), float(values.max())
     counts = start in (0, 1) and end == start + len(values) - 1
-    return counts or _NAMES_ROWS.fullmatch(name) is not None
+    if not counts and _NAMES_ROWS.fullmatch(name) is None:
+        return False  # before the look at every value, which few columns need
+    if values.dtype.kind == "f" and not (values == np.floor(values)).all():
+        return False
+    return len(np.unique(values)) == len(values)
 
 
 def _repeats(values: Any, target: Target) -> bool:

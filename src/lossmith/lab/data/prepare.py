@@ -29,10 +29,10 @@ _BLOCK = 4096  # rows of images at a time
 def table(frame: pd.DataFrame, parts: Parts) -> tuple[Floats, ...]:
     """Scale numbers, fill gaps with an indicator, and encode categories, dates and text."""
     transformer = _transformer(frame)
-    done = [_floats(transformer.fit_transform(frame.iloc[parts[0]]))]
+    done = [_floats(transformer.fit_transform(_rows(frame, parts[0])))]
     for part in parts[1:]:
         if len(part):
-            done.append(_floats(transformer.transform(frame.iloc[part])))
+            done.append(_floats(transformer.transform(_rows(frame, part))))
         else:  # scikit-learn refuses to transform no rows
             done.append(np.empty((0, done[0].shape[1]), np.float32))
     if not all(np.isfinite(part).all() for part in done):
@@ -41,6 +41,12 @@ def table(frame: pd.DataFrame, parts: Parts) -> tuple[Floats, ...]:
             "they no longer fit 32 bits: correct it, or leave it out"
         )
     return tuple(done)
+
+
+def _rows(frame: pd.DataFrame, part: NDArray[np.intp]) -> pd.DataFrame:
+    """Rows in memory of their own: of neighbours pandas gives a view, and scaling is in place."""
+    taken = frame.iloc[part]
+    return taken.copy() if len(part) and (np.diff(part) == 1).all() else taken
 
 
 def numbers(values: NDArray[Any], parts: Parts) -> tuple[Floats, ...]:
