@@ -22,7 +22,7 @@ from lossmith.formula.domain import Interval as Interval
 from lossmith.formula.domain import NonNegative as NonNegative
 from lossmith.formula.domain import Positive as Positive
 from lossmith.formula.domain import Real as Real
-from lossmith.formula.record import Scale as Scale
+from lossmith.formula.parameter import Scale as Scale
 from lossmith.face.own import residual as residual
 from lossmith.face.own import margin as margin
 from lossmith.face.own import probability as probability
