@@ -44,6 +44,7 @@ test: $(DEV) ## lint, format, types and tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/stubtest lossmith --allowlist tests/house/stubtest.txt --mypy-config-file pyproject.toml
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 dist: | $(BIN)/python ## build sdist and wheel, check both, try the wheel in a new environment

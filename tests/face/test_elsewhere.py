@@ -37,6 +37,13 @@ MEANT = {
     "DiceLoss": "MONAI",
     "triplet_margin_loss": "torch.nn has TripletMarginLoss",
     "CTCLoss": "torch.nn.CTCLoss",
+    "rmse": "lossmith.l2",
+    "msle": "log1p",
+    "CategoricalHinge": "lossmith.CrammerSinger",
+    "ForCausalLMLoss": "movedim(-1, 1)",
+    "log": "lossmith.primitives.log",
+    "WingLoss": "lossmith.residual",
+    "Reduction": 'reduction="mean"',
     "Focall": "Focal",
     "cross_entropi": "cross_entropy",
     "Crossentropy": "lossmith.CrossEntropy",
@@ -69,6 +76,74 @@ def test_every_loss_of_torch_is_answered(name: str) -> None:
     if name not in lossmith.__all__:
         said = elsewhere.answer(name, lossmith.__all__)
         assert "here that is lossmith." in said or "use torch.nn" in said or "torch.nn has" in said
+
+
+# The losses of other libraries, as their documentation of 2025 lists them.
+LIBRARIES = {
+    "keras": "BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy "
+    "CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy CategoricalHinge Circle "
+    "CosineSimilarity Dice MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError "
+    "MeanSquaredLogarithmicError Poisson SparseCategoricalCrossentropy Tversky kld msle mape",
+    "torchvision": "sigmoid_focal_loss generalized_box_iou_loss distance_box_iou_loss "
+    "complete_box_iou_loss",
+    "monai": "DiceLoss MaskedDiceLoss GeneralizedDiceLoss DiceCELoss DiceFocalLoss TverskyLoss "
+    "GeneralizedDiceFocalLoss GeneralizedWassersteinDiceLoss FocalLoss ContrastiveLoss "
+    "BarlowTwinsLoss BendingEnergyLoss LocalNormalizedCrossCorrelationLoss SSIMLoss JukeboxLoss "
+    "GlobalMutualInformationLoss MultiScaleLoss PerceptualLoss PatchAdversarialLoss "
+    "AsymmetricFocalLoss AsymmetricFocalTverskyLoss AsymmetricUnifiedFocalLoss HausdorffDTLoss "
+    "LogHausdorffDTLoss SoftclDiceLoss SoftDiceclDiceLoss SpectralLoss DeepSupervisionLoss",
+    "segmentation_models_pytorch": "JaccardLoss LovaszLoss SoftBCEWithLogitsLoss MCCLoss "
+    "SoftCrossEntropyLoss",
+    "kornia": "BinaryFocalLossWithLogits LovaszHingeLoss LovaszSoftmaxLoss SSIM3DLoss MS_SSIMLoss "
+    "PSNRLoss TotalVariation InverseDepthSmoothnessLoss CharbonnierLoss CauchyLoss WelschLoss "
+    "GemanMcclureLoss HausdorffERLoss js_div_loss_2d kl_div_loss_2d",
+    "transformers": "LabelSmoother ForCausalLMLoss ForMaskedLMLoss ForSequenceClassificationLoss "
+    "ForTokenClassification ForQuestionAnsweringLoss fixed_cross_entropy",
+    "optax": "softmax_cross_entropy_with_integer_labels poly_loss_cross_entropy cosine_distance "
+    "safe_softmax_cross_entropy squared_error l2_loss sigmoid_binary_cross_entropy ntxent "
+    "ranking_softmax_loss sparsemax_loss",
+    "sklearn": "log_loss mean_pinball_loss brier_score_loss median_absolute_error "
+    "root_mean_squared_error mean_squared_log_error",
+    "timm": "LabelSmoothingCrossEntropy SoftTargetCrossEntropy AsymmetricLossMultiLabel "
+    "AsymmetricLossSingleLabel JsdCrossEntropy",
+    "tensorflow": "sigmoid_cross_entropy_with_logits weighted_cross_entropy_with_logits "
+    "softmax_cross_entropy_with_logits sparse_softmax_cross_entropy_with_logits",
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_loss_of_other_libraries_is_answered(library: str) -> None:
+    for name in LIBRARIES[library].split():
+        said = elsewhere.answer(name, lossmith.__all__)
+        assert "did you mean" not in said
+        assert said, name
+
+
+def test_what_a_loss_elsewhere_is_here_is_the_same_number() -> None:
+    target = torch.tensor([0.5, 2.0, 4.0], dtype=torch.float64)
+    prediction = torch.tensor([1.0, 1.5, 5.0], dtype=torch.float64)
+    percent = (100 * (target - prediction).abs() / target.abs()).mean()
+    total, _ = lossmith.l1.total(prediction, target, sample_weight=100 / target.abs())
+    torch.testing.assert_close(total / target.numel(), percent)
+    logits, label = (
+        torch.randn(5, 3, generator=torch.Generator().manual_seed(1)),
+        torch.arange(5) % 3,
+    )
+    counts = torch.tensor([10.0, 3.0, 1.0])
+    balanced = (
+        counts * logits.exp()
+    )  # Ren et al. 2020: the exponential times the count of the class
+    expected = -(balanced / balanced.sum(1, keepdim=True))[range(5), label].log().mean()
+    ours = lossmith.cross_entropy(logits + (counts / counts.sum()).log(), label)
+    torch.testing.assert_close(ours, expected)
+    positive = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
+    theirs = torch.nn.functional.binary_cross_entropy_with_logits(
+        prediction, positive, pos_weight=torch.tensor(3.0)
+    )
+    total, _ = lossmith.binary_cross_entropy.total(
+        prediction, positive, sample_weight=1 + 2 * positive
+    )
+    torch.testing.assert_close(total / 3, theirs)
 
 
 def test_the_table_names_what_exists() -> None:

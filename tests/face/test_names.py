@@ -12,6 +12,7 @@ import lossmith
 from engine import cases
 from face.faces import LOSSES
 from lossmith import ArgumentError
+from lossmith.formula.ledger import LEDGER
 
 Z = torch.linspace(-1, 1, 12).reshape(4, 3)
 Y = torch.tensor([0, 2, 1, 0])
@@ -86,6 +87,7 @@ def test_an_objective_says_so_too() -> None:
         (lambda: lossmith.L1()(Z, Z, size_average=False), "When the Module is made, use reduction"),
         (lambda: lossmith.focal(Z, Y, gama=1.0), "Did you mean 'gamma'"),
         (lambda: lossmith.CrammerSinger(weight=EACH[:3]), PER_CLASS),
+        (lambda: lossmith.LinearLoss(2, 3, class_weights=EACH[:3]), PER_CLASS),
         (lambda: lossmith.LinearLoss(2, 3, smoothing=0.1), "Use label_smoothing="),
         (
             lambda: lossmith.linear_loss(FEATURES, Z.T[:, :2], Y, ignore_label=1),
@@ -140,3 +142,34 @@ def test_a_formula_has_no_parameter_of_that_name() -> None:
             @door
             def own(u, weight: lossmith.Positive = 1.0):
                 return weight * lossmith.primitives.exp(-u)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_module_is_called_in_its_own_words(name: str) -> None:
+    made, target = cases.module(name), Y if name in cases.CLASSES else (Z > 0).float()
+    word = next(iter(inspect.signature(made.forward).parameters))
+    assert word == next(iter(inspect.signature(cases.function(name)).parameters))
+    assert torch.equal(made(**{word: Z, "target": target}), made(Z, target))
+
+
+@given(name=st.sampled_from(list(LEDGER)), data=st.data())
+def test_a_loss_is_meant_however_its_name_is_written(name: str, data: st.DataObject) -> None:
+    record = LEDGER[name]
+    words = data.draw(
+        st.sampled_from((name, record.title, getattr(lossmith, name).Module.__name__))
+    )
+    marks = data.draw(st.sampled_from((" ", "-", "_", "")))
+    written = words.replace("_", marks) + data.draw(st.sampled_from(("", " loss", "Loss", "_loss")))
+    written = data.draw(st.sampled_from((str, str.upper, str.lower)))(written)
+    target = Y if name in cases.CLASSES else (Z > 0).float()
+    assert lossmith.formula_of(written) is record
+    found = lossmith.derivatives(written, Z, target)
+    assert torch.equal(found.value, lossmith.derivatives(name, Z, target).value)
+    assert lossmith.mass_of(written, target) == lossmith.mass_of(name, target)
+
+
+def test_a_name_from_elsewhere_is_answered() -> None:
+    with pytest.raises(lossmith.InputError, match=r"'mse' is no loss.*lossmith\.l2"):
+        lossmith.derivatives("mse", Z, Z)
+    with pytest.raises(lossmith.InputError, match="'nonsense' is no loss of Lossmith; give"):
+        lossmith.derivatives("nonsense", Z, Z)

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from lab.compare_tools import SMALL, call, numbers, repeatable
 from lossmith.lab.compare import store
 from patience import HANG
@@ -121,14 +123,40 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_a_whole_folder(tmp_path
     assert said == ""
     assert complained.splitlines()[-1] == "lossmith: stopped"
     kept = len(list(trials.glob("*.json")))
-    assert f"{kept} of 48 trials are kept in {tmp_path / 'page.trials'}" in complained
+    assert f"{kept} of at most 48 trials are kept in {tmp_path / 'page.trials'}" in complained
     assert "Traceback" not in complained
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.trials"]
     left = sorted(path.name for path in trials.parent.iterdir())
     assert left == ["lock", "manifest.json", "trials"]
     result = call(*words, *place, "--jobs", "1")
     assert result.exit_code == 0, result.output
-    assert f"{kept} of 48 trials were on the disk already" in result.stderr
+    assert f"{kept} of at most 48 trials were on the disk already" in result.stderr
+
+
+def test_an_interrupted_race_ends_with_the_same_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first look, at its end, and between two looks: it looks at results alone."""
+    words = ["iris", "--repeats", "4", "--folds", "5", "--epochs", "2", "--outliers", "0"]
+    words += ["--learning-rates", "0.02", "--losses", "focal,poly1", "--margin", "0"]
+    whole = numbers(tmp_path, *words, name="whole.html")
+    save, stops = store.Store.save, [1, 30, 41]
+
+    def interrupted(self: store.Store, key: str, result: dict) -> None:
+        save(self, key, result)
+        if len(list(self.trials.iterdir())) in stops:
+            raise KeyboardInterrupt
+
+    place = ["--output", str(tmp_path / "halved.html"), "--jobs", "1"]
+    with monkeypatch.context() as patched:
+        patched.setattr(store.Store, "save", interrupted)
+        for after in stops:
+            assert call(*words, *place).exit_code != 0
+            assert len(list((tmp_path / "halved.trials" / "trials").iterdir())) == after
+    assert repeatable(numbers(tmp_path, *words, name="halved.html")) == repeatable(whole)
+    looks = [look["repeats"] for look in whole["conditions"][0]["looks"]]
+    assert looks == [2, 4]
+    assert 40 < len(whole["trials"]) <= 60
 
 
 def test_what_a_trial_passes_through_is_what_invalidates_it() -> None:

@@ -141,6 +141,53 @@ def test_sparse_and_half_gradients():
         torch.testing.assert_close(model.weight.grad.to_dense(), sums / 3)
 
 
+@pytest.mark.parametrize("keyword", [False, True])
+@pytest.mark.parametrize("kind", [torch.optim.LBFGS, torch.optim.SGD])
+def test_a_step_with_a_closure_is_that_of_the_whole_batch(kind, keyword):
+    """LBFGS calls its closure several times a step; torch's own loss of all rows is the truth."""
+    rows = [batch for batch in batches(5, 2, 6) if len(batch[0])]
+    whole = torch.cat([x for x, _ in rows]), torch.cat([y for _, y in rows])
+    found = []
+    for by_parts in (True, False):
+        model = layer()
+        optimizer = kind(model.parameters(), lr=0.3)
+        mean = lossmith.StepMean(model, optimizer) if by_parts else None
+
+        def closure(model=model, optimizer=optimizer, mean=mean):
+            optimizer.zero_grad()
+            if mean is None:
+                loss = torch.nn.functional.cross_entropy(model(whole[0]), whole[1])
+                loss.backward()
+                return loss
+            for x, y in rows:
+                mean.add(CE.total(model(x), y)).backward()
+            return mean.finish()
+
+        for _ in range(3):
+            loss = optimizer.step(closure=closure) if keyword else optimizer.step(closure)
+        found.append([loss.detach(), *(p.detach() for p in model.parameters())])
+    for ours, truth in zip(*found, strict=True):
+        torch.testing.assert_close(ours, truth, check_dtype=False)
+
+
+def test_a_closure_without_finish_is_refused_before_it_steps():
+    model, optimizer, mean = trained()
+    x, y = batches(5)[0]
+    before = model.weight.detach().clone()
+
+    def closure():
+        loss = mean.add(CE.total(model(x), y))
+        loss.backward()
+        return loss
+
+    for call in (lambda: optimizer.step(closure), lambda: optimizer.step(closure=closure)):
+        with pytest.raises(InputError, match="before it returns"):
+            call()
+        assert torch.equal(model.weight, before)
+        mean.discard()
+        optimizer.zero_grad()
+
+
 def test_paper_centres_move_once_a_step_if_they_are_called_once():
     rows = batches(7, 1, 0, 12)
     centers = [lossmith.CenterLoss(nc.CLASSES, nc.WIDTH) for _ in range(2)]

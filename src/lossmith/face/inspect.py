@@ -12,6 +12,8 @@ from torch import Tensor
 from lossmith.engine import choose, labels, reference
 from lossmith.engine.pointwise import partials
 from lossmith.errors import DtypeError, InputError
+from lossmith.face import elsewhere
+from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.meant import meant
 from lossmith.face.settings import dense, shown
 from lossmith.formula import ledger
@@ -119,7 +121,9 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
 def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any]) -> Call:
     found = meant(loss)
     if found is None:
-        raise InputError(f"{loss!r} is no loss of Lossmith; give a name, a function or a Module.")
+        said = elsewhere.answer(loss, FUNCTIONS) if isinstance(loss, str) else ""
+        said = said or "; give a name, a function or a Module."
+        raise InputError(f"{loss!r} is no loss of Lossmith{said}")
     brought = {k: v for k, v in found.settings.items() if k != "reduction"}
     return found.function.check(prediction, target, **(brought | settings))
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.modules import Loss
+from lossmith.formula import ledger
 from lossmith.link.link import Linked
 
 
@@ -20,6 +21,9 @@ class Meant(NamedTuple):
 def meant(loss: Any) -> Meant | None:
     """A loss by name, function, Module, or a Module's class; None for what is none of ours."""
     settings = loss.given() if isinstance(loss, Loss) else {}
-    found = FUNCTIONS.get(loss) if isinstance(loss, str) else getattr(loss, "function", loss)
+    if isinstance(loss, str):
+        found = FUNCTIONS.get(ledger.named(loss) or "")
+    else:
+        found = getattr(loss, "function", loss)
     linked = getattr(found, "loss", None)
     return Meant(found, linked, settings) if isinstance(linked, Linked) else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Never
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -36,6 +37,9 @@ class Loss(Summand, nn.Module):
 
     function: Any  # the function of the same loss; class attribute of each subclass
     settings: tuple[str, ...] = ()
+    # What takes a batch is made for each loss, in the words of its link: see `calls`.
+    forward: Callable[..., Tensor]
+    total: Callable[..., tuple[Tensor, Tensor]]
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
@@ -58,38 +62,6 @@ class Loss(Summand, nn.Module):
     def lasting(self) -> dict[str, Any]:
         """The settings without the reduction."""
         return {name: getattr(self, name) for name in self.settings if name != "reduction"}
-
-    @names.listed
-    def forward(
-        self,
-        prediction: Tensor,
-        target: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-        **unknown: Never,
-    ) -> Tensor:
-        """The reduced loss of a batch."""
-        if unknown:
-            names.refuse(type(self).__name__, unknown, self.forward, self.settings)
-        return self.function(
-            prediction, target, sample_weight=sample_weight, mask=mask, **self.given()
-        )
-
-    @names.listed
-    def total(
-        self,
-        prediction: Tensor,
-        target: Tensor,
-        sample_weight: Tensor | None = None,
-        mask: Tensor | None = None,
-        **unknown: Never,
-    ) -> tuple[Tensor, Tensor]:
-        """(total, mass) of a batch: pairs of micro-batches and ranks add up."""
-        if unknown:
-            names.refuse(type(self).__name__, unknown, self.total, self.settings)
-        return self.function.total(
-            prediction, target, sample_weight=sample_weight, mask=mask, **self.lasting()
-        )
 
     def extra_repr(self) -> str:
         """Settings, as the constructor takes them."""
@@ -140,7 +112,7 @@ def _rebuild(function: Any) -> Loss:
 @cache
 def attributes() -> frozenset[str]:
     """The names that mean something on every Module, so that no setting can have them."""
-    return frozenset({*dir(Loss), *dir(nn.Module())})
+    return frozenset({*dir(Loss), *Loss.__annotations__, *dir(nn.Module())})
 
 
 def class_name(name: str) -> str:
@@ -156,9 +128,12 @@ def calls(link: Link) -> dict[str, Any]:
     handed = ", ".join([first, *(f"{n}={n}" for n in data)])
     scope: dict[str, Any] = {"refuse": names.refuse}
     made = {}
-    for name, called, given in (
-        ("forward", "self.function", "self.given()"),
-        ("total", "self.function.total", "self.lasting()"),
+    for name, called, given, says in (
+        ("forward", "self.function", "self.given()", "The reduced loss of a batch."),
+        (
+            *("total", "self.function.total", "self.lasting()"),
+            "(total, mass) of a batch: pairs of micro-batches and ranks add up.",
+        ),
     ):
         text = (
             f"def {name}(self, {signature.source(batch)}, **unknown):\n"
@@ -167,7 +142,7 @@ def calls(link: Link) -> dict[str, Any]:
             f"    return {called}({handed}, **{given})\n"
         )
         exec(compile(text, f"<lossmith {link.name}>", "exec"), scope)  # text of our own writing
-        scope[name].__doc__ = getattr(Loss, name).__doc__
+        scope[name].__doc__ = says
         made[name] = names.listed(scope[name])
     return made
 

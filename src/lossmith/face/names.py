@@ -19,6 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FIRST = ("logits", "scores", "prediction", "features")
 _MEANT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("weight", "weights"), ("sample_weight", "class_weight")),
+    "class_weights": ("class_weight",),
+    "sample_weights": ("sample_weight",),
     "pos_weight": ("labels",),
     **dict.fromkeys(("ignore_label", "ignore_class", "ignore"), ("ignore_index",)),
     **dict.fromkeys(("smoothing", "label_smooth", "smooth_factor"), ("label_smoothing",)),

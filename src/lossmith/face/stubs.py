@@ -22,12 +22,13 @@ from torch import Tensor
 from lossmith.face.modules import Loss as Loss
 from lossmith.formula.record import Formula
 '''
-_NAMES = ["", "__version__: str", "primitives: Any", ""]
+_NAMES = ["", "__version__: str", "primitives: Any"]
 
 
 def write() -> str:
     """The text of `lossmith/__init__.pyi`."""
-    lines = [_HEAD + "\n".join(_handwritten()), *_NAMES]
+    exported = ["__all__ = [  # noqa: RUF022", *(f'    "{n}",' for n in public.__all__), "]"]
+    lines = [_HEAD + "\n".join(_handwritten()), *_NAMES, *exported]
     for name, function in FUNCTIONS.items():
         loss, record = function.loss, function.formula
         summary = record.doc.split("\n")[0]
@@ -54,6 +55,8 @@ def write() -> str:
             *(f"    {a.name}: {a.type}" for a in own),
             f"    def __init__(self, {made}) -> None: ...",
             f"    def __call__(self, {batch}) -> Tensor: ...",
+            f"    def forward(self, {batch}) -> Tensor: ...",
+            f"    def total(self, {batch}) -> tuple[Tensor, Tensor]: ...",
         ]
     return "\n".join(lines) + "\n"
 

@@ -6,6 +6,7 @@ import copyreg
 import hashlib
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from lossmith.errors import InputError, UnsupportedError
@@ -26,11 +27,33 @@ DIVERGENCES: dict[str, Formula] = {
 }
 
 
+def named(name: str) -> str | None:
+    """The own name of a loss, from that or from how people write it; None if it is none of ours.
+
+    "Huber", "SmoothL1", "smooth-L1 loss" and the title of a record are names as well.
+    """
+    if name in LEDGER or name in DIVERGENCES:
+        return name
+    spelt = _spelt(name)
+    return _spellings().get(spelt) or _spellings().get(spelt.removesuffix("loss"))
+
+
+def _spelt(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    known = LEDGER | DIVERGENCES
+    titles = {_spelt(record.title): name for name, record in known.items()}
+    return titles | {_spelt(name): name for name in known}
+
+
 def find(name: str) -> Formula:
     """The record of this name; an unknown name is an error that offers the nearest ones."""
     known = LEDGER | DIVERGENCES
-    if name in known:
-        return known[name]
+    if (own := named(name)) is not None:
+        return known[own]
     import difflib
 
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)

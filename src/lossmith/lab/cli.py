@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "compare": (
         "lossmith.lab.compare.command:compare",
-        "Train one network under several losses and say which suits the data.",
+        "Train one network under several losses and say which to take.",
     ),
     "compare-check": (
         "lossmith.lab.compare.check:check",

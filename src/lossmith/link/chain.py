@@ -6,7 +6,7 @@ Writing a = ∂loss/∂u and b = ∂²loss/∂u² (weights of soft targets inclu
     margin    u = s·z         gradient  s·a                  curvature  s²·b
     softmax   u_k = log p_k   gradient  a - p·A,  A = Σ a
               ∂u_k/∂z_j = δ_kj - p_j, and p depends on z too, so the product rule has two terms:
-              H v = (b ⊙ δu - p Σ(b ⊙ δu)) - A·(p ⊙ (v - p·v)),  δu = v - p·v
+              diagonal  b(1 - 2p) + p² Σb - p(1 - p)·A
     class margin m = z_y - logsumexp(others), r = softmax of the others, e = 1 at y:
               gradient  a·(e - r)                            curvature  b·(e - r)² - a·(r - r²)
     one row of scores that picks two entries (Crammer-Singer): +a at the class, -a at its rival
@@ -26,15 +26,8 @@ def softmax_gradient(a: Tensor, p: Tensor, dim: int = 1) -> Tensor:
     return a - p * a.sum(dim, keepdim=True)
 
 
-def softmax_hessian_product(a: Tensor, b: Tensor, p: Tensor, v: Tensor, dim: int = 1) -> Tensor:
-    """H v of Σ_k q_k ψ(log p_k): the term of ψ'' and the term of ψ' through p's own slope."""
-    du = v - (p * v).sum(dim, keepdim=True)
-    first = softmax_gradient(b * du, p, dim)
-    return first - a.sum(dim, keepdim=True) * (p * du)
-
-
 def softmax_hessian_diagonal(a: Tensor, b: Tensor, p: Tensor, dim: int = 1) -> Tensor:
-    """The diagonal of the same Hessian: b(1 - 2p) + p² Σb - p(1 - p) Σa."""
+    """The diagonal of the Hessian of Σ_k q_k ψ(log p_k): b(1 - 2p) + p² Σb - p(1 - p) Σa."""
     whole_a, whole_b = a.sum(dim, keepdim=True), b.sum(dim, keepdim=True)
     return b * (1 - 2 * p) + p * p * whole_b - p * (1 - p) * whole_a
 

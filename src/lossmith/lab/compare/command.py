@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lossmith.errors import InputError
-from lossmith.lab.compare.settings import MODELS, RATES, Settings
+from lossmith.lab.compare.settings import LANGUAGES, MODELS, RATES, Language, Settings
 from lossmith.lab.output import make_room, need_apart, need_ours, special, write
 from lossmith.lab.processes import need_processes
 
@@ -104,7 +104,21 @@ def _path(**more: bool) -> click.Path:
 )
 @click.option("--hidden", type=int, default=Settings.hidden, help="Width of the hidden layer.")
 @click.option("--folds", type=int, default=Settings.folds, help="Parts of the rows to judge by.")
-@click.option("--repeats", type=int, default=Settings.repeats, help="How often to part them anew.")
+@click.option(
+    "--repeats",
+    type=int,
+    default=Settings.repeats,
+    help="How often to part them anew, at most: after 2, 4, 7 and 10 times, losses that cannot be "
+    "the best are left out, and the race ends once it is decided.",
+)
+@click.option("--fixed", is_flag=True, help="All repeats for every loss, without a look before.")
+@click.option(
+    "--margin",
+    type=float,
+    default=Settings.margin,
+    help="A difference that does not matter: points of a share, percent of an error of the "
+    "baseline, hundredths of log-loss.",
+)
 @click.option("--seed", type=int, default=Settings.seed, help="Seed of the first repeat.")
 @click.option("--epochs", type=int, default=Settings.epochs, help="Most passes over the rows.")
 @click.option(
@@ -151,6 +165,12 @@ def _path(**more: bool) -> click.Path:
     help="The page, or a folder for it. Finished trials are kept in a folder beside the page, or "
     "in that folder; the same command goes on where it was stopped.",
 )
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    help="Of the verdict: English or Chinese; --json has both.",
+)
 @click.option("--fresh", is_flag=True, help="Discard the trials that an earlier run left there.")
 @click.option(
     "--json",
@@ -171,6 +191,7 @@ def compare(
     backend: str,
     cluster: str | None,
     output: Path,
+    language: Language,
     fresh: bool,
     json_file: Path | None,
     **rest: object,
@@ -178,9 +199,10 @@ def compare(
     """Find out which loss suits DATA.
 
     Trains the same model under each loss with the same budget, on repeated folds, and tunes the
-    learning rate for each loss, because losses differ in scale. Prints a table for each condition
-    with the set of losses that cannot be told from the best, and writes one page. The same
-    command gives the same digits, whatever the number of processes.
+    learning rate for each loss, because losses differ in scale. It is a race: losses that cannot
+    be the best get no further repeats, and it ends once it is decided. Prints a verdict and a
+    table for each condition, and writes one page. The same command gives the same digits, whatever
+    the number of processes.
 
     DATA is a file (CSV, TSV, Parquet, Arrow, npz, IDX), a folder of images by class, or the name
     of a data set that ships with scikit-learn, such as digits, breast_cancer, wine or diabetes.
@@ -209,7 +231,7 @@ def compare(
         need_ours(table, TABLE)
     if context.get_parameter_source("output") is click.core.ParameterSource.DEFAULT:
         folder = folder / "*"  # a folder of its own for every comparison that nobody named
-    _run(settings, page, folder, (json_file, table), fresh, (jobs, backend, cluster))
+    _run(settings, page, folder, (json_file, table), fresh, (jobs, backend, cluster), language)
 
 
 def places(output: Path) -> tuple[Path, Path]:
@@ -233,11 +255,24 @@ def _run(
     data_files: tuple[Path | None, Path | None],
     fresh: bool,
     engine: tuple[int, str, str | None],
+    language: Language,
 ) -> None:
     from joblib import cpu_count
     from rich.console import Console
 
-    from lossmith.lab.compare import jobs, plan, record, remarks, report, store, summary, terminal
+    from lossmith.lab.compare import (
+        contest,
+        jobs,
+        plan,
+        record,
+        remarks,
+        report,
+        store,
+        summary,
+        terminal,
+    )
+    from lossmith.lab.compare.race import looks
+    from lossmith.lab.compare.trial import Trial
     from lossmith.lab.data.load import load
 
     begin = time.perf_counter()
@@ -254,34 +289,47 @@ def _run(
     kept = store.Store(folder, manifest, [trial.key for trial in trials])
     with kept.opened(fresh):
         found = kept.load()
-        missing = [trial for trial in trials if trial.key not in found]
-        count, backend, cluster = engine
-        with terminal.watching(messages, len(trials), len(trials) - len(missing)) as watch:
-            running = jobs.results(
-                *(made.work, made.dataset, missing, count or cpu_count(), backend, cluster),
-                lent=kept.lent,
+        most = f"{'' if settings.fixed or len(looks(settings)) == 1 else 'at most '}{len(trials)}"
+        if found:
+            messages.print(
+                f"{len(found)} of {most} trials were on the disk already", highlight=False
             )
-            try:
-                for trial, result in running:
-                    kept.save(trial.key, result)
-                    found[trial.key] = result
-                    watch(trial)
-            except KeyboardInterrupt:
-                messages.print(
-                    f"{len(found)} of {len(trials)} trials are kept in {kept.folder}; the same "
-                    "command goes on from there",
-                    highlight=False,
-                    soft_wrap=True,
+        before = len(found)
+        count, backend, cluster = engine
+        try:
+            with jobs.workers(
+                made.work, made.dataset, count or cpu_count(), backend, cluster, kept.lent
+            ) as run:
+
+                def execute(wanted: list[Trial]) -> jobs.Results:
+                    if not wanted:
+                        return
+                    with terminal.watching(messages, len(wanted)) as watch:
+                        for trial, result in run(wanted):
+                            kept.save(trial.key, result)
+                            yield trial, result
+                            watch(trial)
+
+                races = contest.run(
+                    made, found, execute, lambda race: terminal.looked(messages, race)
                 )
-                raise
-        results = [found[trial.key] for trial in trials]
-        outcomes = summary.summarize(made, results)
-        everything = record.as_data(made, outcomes, results, time.perf_counter() - begin)
+        except KeyboardInterrupt:
+            messages.print(
+                f"{len(found)} of {most} trials are kept in {kept.folder}; the same "
+                "command goes on from there",
+                highlight=False,
+                soft_wrap=True,
+            )
+            raise
+        results = summary.results_of(races)
+        outcomes = summary.summarize(made, races)
+        seconds = time.perf_counter() - begin
+        everything = record.as_data(made, outcomes, results, seconds, language)
         tables = Console()
         if not tables.is_terminal:
             tables = Console(width=terminal.PIPED_WIDTH)
             remarks.before(tables, made.look, made.goal)  # for whoever reads the file
-        terminal.show(tables, outcomes, made.work.task)
+        terminal.show(tables, outcomes, settings, made.work.task, language)
         remarks.show(tables, everything)
         written = [page]
         write(page, report.page(everything))
@@ -291,7 +339,7 @@ def _run(
         if table:
             write(table, record.as_csv(everything))
             written.append(table)
-    _say(messages, len(missing), time.perf_counter() - begin, written, folder)
+    _say(messages, len(found) - before, time.perf_counter() - begin, written, folder)
 
 
 def _say(console: object, ran: int, seconds: float, written: Sequence[Path], folder: Path) -> None:

@@ -15,7 +15,7 @@ TALLEST = 5.0  # the loss axis ends here: an exponential would flatten all other
 
 
 def intervals(record: Data, condition: Data, name: str) -> Picture:
-    """A mark and an interval per loss; filled ones cannot be told from the best."""
+    """A mark and an interval per loss; filled ones may be the best."""
     metric = condition["metric"]
     factor, head = _axis(record, metric)
     shown = [
@@ -50,8 +50,7 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
     return Picture(
         "Mean and interval",
         drawing.svg(figure, name, title, f"{title}. {'; '.join(spoken)}."),
-        "Mean and corrected 95 % interval over the folds; "
-        "a filled mark cannot be told from the best.",
+        "Mean and 95 % interval over new rows and new trainings; a filled mark may be the best.",
     )
 
 

@@ -15,11 +15,15 @@ import numpy as np
 from lossmith.lab.compare import by_metric, first_look, goals, recall, tuning
 from lossmith.lab.compare.candidates import EXTRAS, Candidate
 from lossmith.lab.compare.decisions import decisions
+from lossmith.lab.compare.evidence import Result
 from lossmith.lab.compare.metrics import METRICS
 from lossmith.lab.compare.plan import Plan
+from lossmith.lab.compare.sentences import verdict
+from lossmith.lab.compare.settings import LANGUAGES, Language
 from lossmith.lab.compare.statistics import Interval
-from lossmith.lab.compare.summary import Outcome, Result, Row
-from lossmith.lab.compare.verdict import verdict
+from lossmith.lab.compare.summary import Outcome, Row
+from lossmith.lab.compare.verdict import decide
+from lossmith.lab.compare.words import estimand
 from lossmith.lab.output import provenance
 
 PACKAGES = ("lossmith", "torch", "numpy", "scipy", "scikit-learn", "statsmodels")
@@ -29,13 +33,17 @@ _REACH = 2.5  # residual losses are drawn over a wider range, so that their scal
 
 
 def as_data(
-    plan: Plan, outcomes: Sequence[Outcome], results: Sequence[Result], seconds: float
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: Sequence[Result],
+    seconds: float,
+    language: Language = "en",
 ) -> dict[str, Any]:
     """Everything; whatever the clock decides stands under `seconds`, the rest is repeatable."""
     settings, dataset = plan.work.settings, plan.dataset
     used = [name for name, metric in METRICS.items() if plan.work.task in metric.tasks]
     return {
-        "format": 2,
+        "format": 3,
         "command": settings.command(),
         "settings": asdict(settings),
         "environment": provenance(PACKAGES, "trial"),
@@ -55,10 +63,14 @@ def as_data(
             if name in used
         },
         "candidates": [_candidate(candidate) for candidate in plan.candidates],
+        "language": language,
+        "estimand": estimand(settings.folds),
         "look": first_look.as_data(plan.look),
         "goal": {"text": settings.goal, "says": plan.goal},
         "left_out": list(plan.left_out),
-        "conditions": [_outcome(outcome) | _beside(plan, outcome, results) for outcome in outcomes],
+        "conditions": [
+            _outcome(outcome, language) | _beside(plan, outcome, results) for outcome in outcomes
+        ],
         "trials": [{k: v for k, v in result.items() if k not in BESIDE} for result in results],
         "seconds": {
             "this_run": round(seconds, 3),
@@ -81,7 +93,7 @@ def as_csv(data: dict[str, Any]) -> str:
     writer.writerow(
         [
             *("condition", "decided_by", "loss", "among_best", "failed_trials", "trials"),
-            *("difference_mean", "difference_low", "difference_high", "p_value"),
+            *("difference_mean", "difference_low", "difference_high", "p_value", "behind_at_most"),
             *ends,
         ]
     )
@@ -93,6 +105,7 @@ def as_csv(data: dict[str, Any]) -> str:
             writer.writerow(
                 [condition["key"], condition["metric"], row["loss"], row["among_best"]]
                 + [len(row["failed"]), row["trials"], *flat[0], row["p_value"]]
+                + [row["behind_at_most"]]
                 + [value for ends in flat[1:] for value in ends]
             )
     return out.getvalue()
@@ -158,7 +171,8 @@ def _short(values: Any) -> list[float | None]:
     return [float(f"{v:.5g}") if np.isfinite(v) else None for v in values]
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: Outcome, language: Language) -> dict[str, Any]:
+    words = {each: verdict(outcome, each) for each in LANGUAGES}
     return {
         "key": outcome.condition.key,
         "kind": outcome.condition.kind,
@@ -167,12 +181,24 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "metric": outcome.metric,
         "reason": outcome.reason,
         "best": list(outcome.best),
-        "verdict": verdict(outcome),
-        "rows": [_row(row, outcome) for row in outcome.rows],
-        "pairs": [
-            {"losses": sorted(pair), "p_value": p}
-            for pair, p in sorted(outcome.pairs.items(), key=lambda item: sorted(item[0]))
+        "told": outcome.told,
+        "verdict": words[language],
+        "verdicts": words,
+        "decision": asdict(decide(outcome)),
+        "trainings": dict(outcome.trainings),
+        "looks": [
+            {
+                "repeats": look.repeats,
+                "share": look.share,
+                "p_values": look.p,
+                "inside": list(look.inside),
+                "behind_at_most": look.bounds,
+            }
+            for look in outcome.race.looks
         ],
+        "ended": outcome.race.why,
+        "rows": [_row(row, outcome) for row in outcome.rows],
+        "others": [asdict(other) for other in outcome.others],
     }
 
 
@@ -181,10 +207,13 @@ def _row(row: Row, outcome: Outcome) -> dict[str, Any]:
         "loss": row.candidate.spec,
         "among_best": row.candidate.spec in outcome.best,
         "trials": row.trials,
+        "repeats": row.repeats,
         "failed": list(row.failed),
         "metrics": {name: _interval(value) for name, value in row.metrics.items()},
         "difference_from_baseline": _interval(row.difference),
+        "worse_than_pick": _interval(row.lag),
         "p_value": row.p_value,
+        "behind_at_most": row.bound,
         "learning_rates": dict(row.rates),
         "epoch": row.epoch,
     }

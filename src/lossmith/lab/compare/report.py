@@ -19,6 +19,7 @@ def page(record: Mapping[str, Any]) -> str:
     """The report as HTML. `record` is what `record.as_data` gives and `--json` writes."""
     engine = environment("lossmith.lab.compare")
     engine.filters["scaled"] = _scaled
+    engine.filters["alone"] = _alone
     made = looks(record)
     engine.globals["stroke_of"] = lambda place: made[place].stroke
     sections = [
@@ -119,3 +120,7 @@ def _scaled(value: Mapping[str, float | None] | None, metric: str, sign: str = "
         return "–"
     mean, high = value["mean"] or 0.0, value["high"]
     return scaled(Interval(mean, float("nan") if high is None else high - mean), metric, sign)
+
+
+def _alone(value: float, metric: str) -> str:
+    return scaled(Interval(value, float("nan")), metric)

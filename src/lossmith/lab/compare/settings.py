@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import Literal
 
 from lossmith.errors import InputError
 from lossmith.lab.compare.conditions import OPTIONS, Condition
 
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 MODELS = ("linear", "mlp", "cnn")
 RATES = (1e-3, 4e-3, 1.6e-2)
 GROUPS = 5  # parts of the training rows, from which the validation parts are taken
@@ -31,7 +34,9 @@ class Settings:
     model: str = "mlp"
     hidden: int = 64
     folds: int = 5
-    repeats: int = 2
+    repeats: int = 10
+    fixed: bool = False
+    margin: float = 1.0
     seed: int = 0
     epochs: int = 30
     patience: int = 5
@@ -56,6 +61,11 @@ class Settings:
             )
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be at least 0 and below 2^31, and it is {self.seed}")
+        if not 0 <= self.margin < float("inf"):
+            raise InputError(
+                "--margin is a difference that does not matter, in points or percent: "
+                f"at least 0, not {self.margin:g}"
+            )
         if self.batch_size < 0:
             raise InputError(f"--batch-size must be at least 0, not {self.batch_size}")
         if not self.learning_rates:
@@ -83,6 +93,7 @@ class Settings:
             words += [OPTIONS[condition.kind], f"{condition.amount:g}"]
         for option in ("model", "hidden", "folds", "repeats", "seed", "epochs", "patience"):
             words += [f"--{option}", str(getattr(self, option))]
+        words += ["--margin", f"{self.margin:g}", *(["--fixed"] if self.fixed else [])]
         words += ["--batch-size", str(self.batch_size), "--inner-folds", str(self.inner_folds)]
         words += ["--tune", str(self.tune)] if self.tune else []
         words += ["--learning-rates", ",".join(f"{rate:g}" for rate in self.learning_rates)]

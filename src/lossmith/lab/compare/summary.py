@@ -1,21 +1,28 @@
-"""From trials to the rows of a table."""
+"""From races to the rows of a table."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from lossmith.lab.compare.candidates import Candidate
 from lossmith.lab.compare.conditions import Condition
+from lossmith.lab.compare.contest import Race, in_order, used
+from lossmith.lab.compare.evidence import Evidence, Result
 from lossmith.lab.compare.metrics import METRICS
 from lossmith.lab.compare.plan import Plan
-from lossmith.lab.compare.statistics import Interval, all_pairs, among_best, interval
+from lossmith.lab.compare.race import BESIDE, OTHER
+from lossmith.lab.compare.statistics import Interval, estimate, model_confidence_set
 
-Result = Mapping[str, Any]
+# Judged beside the metric that decides, the first BESIDE of them that are not it.
+OTHERS = {
+    "classification": ("log_loss", "calibration_error", "worst_recall", "macro_f1"),
+    "binary": ("log_loss", "calibration_error", "auc", "rare_recall"),
+    "regression": ("rmse", "median_error", "p95_error", "mae"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,13 @@ class Row:
 
     candidate: Candidate
     trials: int
+    repeats: int
     failed: tuple[str, ...] = ()  # where and why
     metrics: Mapping[str, Interval | None] = field(default_factory=dict)
-    difference: Interval | None = None  # from the baseline, paired by fold
-    p_value: float | None = None  # of that difference, adjusted for all pairs
+    difference: Interval | None = None  # from the baseline, over the repeats that both have
+    lag: Interval | None = None  # how much worse than the pick, over the repeats that both have
+    p_value: float | None = None  # of being as good as the best, when it was last looked at
+    bound: float | None = None  # by how much it is behind the best at most; None once it is out
     rates: Mapping[str, int] = field(default_factory=dict)  # how often each was chosen
     epoch: float | None = None  # at which training was stopped, on average
 
@@ -38,16 +48,40 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Other:
+    """A metric beside that which decides, over all losses on the repeats that all have."""
+
+    metric: str
+    inside: tuple[str, ...]  # the best mean first
+    out: tuple[str, ...]
+    p: Mapping[str, float]
+    means: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """A condition: a row per loss, baseline first, and who is among the best."""
+    """A condition: its race, a row per loss, baseline first, and what other metrics say."""
 
     condition: Condition
     title: str
     metric: str
     reason: str
+    race: Race
     rows: tuple[Row, ...]
-    best: tuple[str, ...]  # specs, from better to worse
-    pairs: Mapping[frozenset[str], float]
+    best: tuple[str, ...]  # specs of the losses that are in, the best mean first
+    pick: str | None  # the loss to take, where anything was tested
+    others: tuple[Other, ...]
+    trainings: Mapping[str, int]  # used, of the most
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What each loss is called inside a sentence, by its spec."""
+        return {row.candidate.spec: row.candidate.phrase for row in self.rows}
+
+    @property
+    def told(self) -> bool:
+        """Whether any loss was put out."""
+        return len(self.best) < sum(not row.failed for row in self.rows)
 
     def row(self, spec: str) -> Row:
         """The row of one candidate."""
@@ -58,68 +92,104 @@ class Outcome:
         return row.metrics.get(self.metric)
 
 
-def summarize(plan: Plan, results: Sequence[Result]) -> list[Outcome]:
+def summarize(plan: Plan, races: Sequence[Race]) -> list[Outcome]:
     """One outcome per condition, in the order in which they were asked for."""
-    return [_outcome(plan, condition, results) for condition in plan.work.settings.conditions]
+    return [_outcome(plan, race) for race in races]
 
 
-def _outcome(plan: Plan, condition: Condition, results: Sequence[Result]) -> Outcome:
-    key, settings = condition.key, plan.work.settings
-    metric = dict(plan.work.metrics)[key]
-    overlap = 1 / (settings.folds - 1)  # rows to test with over rows to train on
-    finest = settings.folds / plan.dataset.rows if METRICS[metric].unit == "percent" else 0.0
-    own = {
-        c.spec: sorted(
-            (r for r in results if r["condition"] == key and r["loss"] == c.spec),
-            key=lambda r: (r["repeat"], r["fold"]),
-        )
-        for c in plan.candidates
-    }
-    values = {
-        spec: [float(r["metrics"][metric]) for r in found]
-        for spec, found in own.items()
-        if found and all(r["status"] == "done" and r["metrics"][metric] is not None for r in found)
-    }
-    pairs = all_pairs(values, overlap, finest)
-    rows = []
-    for candidate in plan.candidates:
-        found = own[candidate.spec]
-        failed = tuple(
-            f"repeat {r['repeat']}, fold {r['fold']}: {r['why'] or metric + ' has no value'}"
-            for r in found
-            if r["status"] != "done" or r["metrics"][metric] is None
-        )
-        if candidate.spec not in values:
-            rows.append(Row(candidate, len(found), failed))
+def results_of(races: Sequence[Race]) -> list[Result]:
+    """The results of every trial that was run, condition by condition."""
+    return [race.evidence.found[trial.key] for race in races for trial in in_order(race.trials)]
+
+
+def _outcome(plan: Plan, race: Race) -> Outcome:
+    key = race.condition.key
+    others = _others(race, plan.work.task)
+    pick = _pick(race, others)
+    rows = tuple(_row(race, candidate, pick) for candidate in plan.candidates)
+    return Outcome(
+        race.condition,
+        race.condition.title(plan.work.task),
+        race.metric,
+        plan.reasons[key],
+        race,
+        rows,
+        race.looks[-1].inside if race.looks and race.inside else tuple(race.inside),
+        pick,
+        tuple(others),
+        used(race),
+    )
+
+
+def _pick(race: Race, others: Sequence[Other]) -> str | None:
+    """The baseline if nothing is ahead of it by more than the margin; else who is least behind.
+
+    Where several are within the margin, one that no other metric puts out.
+    """
+    if not race.looks or not race.inside:
+        return None
+    bounds = race.looks[-1].bounds
+    near = [spec for spec, bound in bounds.items() if bound <= race.margin]
+    if race.baseline in near:
+        return race.baseline
+    sound = [spec for spec in near if not any(spec in other.out for other in others)]
+    return min(sound or bounds, key=lambda spec: bounds[spec])
+
+
+def _row(race: Race, candidate: Candidate, pick: str | None) -> Row:
+    spec, evidence = candidate.spec, race.evidence
+    repeats = race.repeats[spec]
+    found = evidence.results(spec, repeats)
+    if spec in race.failed:
+        return Row(candidate, len(found), repeats, race.failed[spec])
+    own = [name for name, metric in METRICS.items() if race.evidence.plan.work.task in metric.tasks]
+    last = next((at for at in reversed(race.looks) if spec in at.judged), None)
+    return Row(
+        candidate,
+        len(found),
+        repeats,
+        (),
+        {name: _interval(evidence, spec, name, repeats) for name in own},
+        _difference(race, spec, race.baseline, upward=METRICS[race.metric].higher),
+        _difference(race, spec, pick, upward=False) if pick else None,
+        last.p[spec] if last else None,
+        last.bounds.get(spec) if last and last is race.looks[-1] else None,
+        dict(sorted(Counter(f"{r['learning_rate']:g}" for r in found).items())),
+        float(np.mean([r["epoch"] for r in found])),
+    )
+
+
+def _interval(evidence: Evidence, spec: str, metric: str, repeats: int) -> Interval | None:
+    if evidence.values(spec, metric, repeats) is None:
+        return None
+    made = estimate(evidence.table([spec], metric, repeats), centred=False).interval(0)
+    return Interval(-made.mean, made.half_width) if METRICS[metric].higher else made
+
+
+def _difference(race: Race, spec: str, other: str, upward: bool) -> Interval | None:
+    """A loss minus another over the repeats of both; upward: more of the metric, else worse."""
+    if spec == other or other in race.failed:
+        return None
+    shared = min(race.repeats[spec], race.repeats[other])
+    made = estimate(race.evidence.table([spec, other], race.metric, shared)).gap(0, 1)
+    return Interval(-made.mean, made.half_width) if upward else made
+
+
+def _others(race: Race, task: str) -> list[Other]:
+    """Further metrics, each judged once, at its own share of the errors."""
+    if not race.looks:
+        return []
+    shared = min(race.repeats[spec] for spec in race.finished)
+    made = []
+    for metric in [name for name in OTHERS[task] if name != race.metric][:BESIDE]:
+        judged = [s for s in race.finished if race.evidence.values(s, metric, shared) is not None]
+        if len(judged) < 2:
             continue
-        base = plan.candidates[0].spec
-        gaps: list[float] = []
-        if candidate.spec != base and base in values:
-            gaps = np.subtract(values[candidate.spec], values[base]).tolist()
-        rows.append(
-            Row(
-                candidate,
-                len(found),
-                (),
-                _intervals(found, overlap, metric, finest),
-                interval(gaps, overlap, finest) if gaps else None,
-                pairs[frozenset((candidate.spec, base))] if gaps else None,
-                dict(sorted(Counter(f"{r['learning_rate']:g}" for r in found).items())),
-                float(np.mean([r["epoch"] for r in found])),
-            )
-        )
-    best = among_best(values, pairs, METRICS[metric].higher)
-    title = condition.title(plan.work.task)
-    return Outcome(condition, title, metric, plan.reasons[key], tuple(rows), tuple(best), pairs)
-
-
-def _intervals(
-    found: Sequence[Result], overlap: float, metric: str, finest: float
-) -> dict[str, Interval | None]:
-    made: dict[str, Interval | None] = {}
-    for name in found[0]["metrics"]:
-        values = [r["metrics"][name] for r in found if r["metrics"][name] is not None]
-        made[name] = (
-            interval(values, overlap, finest if name == metric else 0.0) if values else None
-        )
+        e = estimate(race.evidence.table(judged, metric, shared))
+        p = dict(zip(judged, model_confidence_set(e).tolist(), strict=True))
+        sign = -1.0 if METRICS[metric].higher else 1.0
+        means = dict(zip(judged, (sign * e.mean).tolist(), strict=True))
+        ranked = sorted(judged, key=lambda spec: sign * means[spec])
+        inside = tuple(spec for spec in ranked if p[spec] > OTHER)
+        made.append(Other(metric, inside, tuple(s for s in ranked if p[s] <= OTHER), p, means))
     return made

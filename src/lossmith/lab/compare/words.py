@@ -23,19 +23,10 @@ def scaled(value: Interval | None, metric: str, sign: str = "") -> str:
     return text if isnan(reach) else f"{text} ± {reach:.{digits}f}"
 
 
-def measured(value: Interval | None, metric: str) -> str:
-    """`97.8 ± 0.6 % accuracy`, or `a MAE of 43.2 ± 1.1`."""
-    label = METRICS[metric].label
-    if METRICS[metric].unit == "percent":
-        return f"{scaled(value, metric)} % {label}"
-    return f"a {label} of {scaled(value, metric)}"
-
-
-def size(value: Interval | None, metric: str) -> str:
-    """The size of a difference: `8.4 ± 1.2`."""
-    if value is None:
-        return NONE
-    return scaled(Interval(abs(value.mean), value.half_width), metric)
+def estimand(folds: int) -> str:
+    """What the numbers speak about."""
+    parts = "half" if folds == 2 else f"{folds - 1} of {folds} parts"
+    return f"For models trained on {parts} of these rows, on new rows of the same kind."
 
 
 def _digits(mean: float, reach: float) -> int:

@@ -40,11 +40,18 @@ def support(losses: str | None, modes: str | None, quick: bool, markdown: Path |
 
     from lossmith.lab.support import page
     from lossmith.lab.support.rows import rows
-    from lossmith.lab.support.table import MODES, measure
+    from lossmith.lab.support.table import MODES, measure, missing
 
     every = rows()
     chosen_rows = _chosen("--losses", losses, tuple(every))
     chosen_modes = _chosen("--modes", modes, tuple(MODES))
+    absent = {mode: packages for mode in chosen_modes if (packages := missing(mode))}
+    for mode, packages in absent.items():
+        said = f"{mode} needs {', '.join(packages)}: pip install 'lossmith[{mode.lower()}]'"
+        if modes is not None or markdown is not None:
+            raise InputError(f"--modes: {said}.")
+        click.echo(f"Left out: {said}.", err=True)
+    chosen_modes = tuple(mode for mode in chosen_modes if mode not in absent)
     partly = len(chosen_rows) * len(chosen_modes) < len(every) * len(MODES)
     if markdown is not None and (partly or quick):
         raise InputError("--markdown writes the whole table; leave out --losses, --modes, --quick.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ MODES: dict[str, Check] = {
     "compile(vmap(grad))": tracers.compiled_transform,
     "export": tracers.exported,
     "core ATen": tracers.core,
+    "ONNX": tracers.onnx,
     "jit.trace": tracers.traced,
     "autocast bfloat16": tracers.autocast(torch.bfloat16),
     "autocast float16": tracers.autocast(torch.float16),
@@ -42,7 +44,10 @@ TOGETHER = (
     "compile(vmap(grad))",
     "export",
     "core ATen",
+    "ONNX",
 )  # function and Module in one graph
+# What a mode needs beside the library, and cannot be measured without.
+NEEDS = {"ONNX": ("onnx", "onnxscript", "onnxruntime")}
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,11 @@ class Cell:
         return (
             f"{self.outcome}, {self.note}" if self.outcome == "yes" and self.note else self.outcome
         )
+
+
+def missing(mode: str) -> list[str]:
+    """The packages that a mode needs and that are not installed."""
+    return [name for name in NEEDS.get(mode, ()) if find_spec(name) is None]
 
 
 def measure(row: Row, mode: str) -> Cell:

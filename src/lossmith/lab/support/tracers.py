@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,43 @@ def core(row: Row, form: str) -> None:
 
 
 _CORE = ("aten.", "<built-in function", "sym_")
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without the exporter's word on each package that it would translate and does not find."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+# The exporter writes the constants of a graph in float32, whatever the dtype of its inputs.
+_SINGLE = (2e-7, 2e-7)
+
+
+def onnx(row: Row, form: str) -> None:
+    """torch.onnx.export(dynamo=True) with a batch of any size, run by onnxruntime: the value."""
+    import onnxruntime
+
+    z, t = batch(row)
+    rows = torch.export.Dim("rows", min=2)
+    with quiet(), _unlogged(), torch.no_grad():
+        loss: Any = row.make(form)
+        loss.eval()
+        program = torch.onnx.export(
+            loss, (z, t), dynamo=True, verbose=False,
+            dynamic_shapes={"prediction": {0: rows}, "target": {0: rows}},
+        )  # fmt: skip
+    text = program.model_proto.SerializeToString()  # type: ignore[union-attr]
+    session = onnxruntime.InferenceSession(text, providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+    for count in (ROWS, 2 * ROWS + 1):
+        z, t = batch(row, count, count)
+        (value,) = session.run(None, dict(zip(names, (z.numpy(), t.numpy()), strict=True)))
+        same(f"{count} rows", torch.as_tensor(value), row.each(z, t).mean(), _SINGLE)
 
 
 def compiled_transform(row: Row, form: str) -> None:

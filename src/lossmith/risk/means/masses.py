@@ -16,6 +16,7 @@ from lossmith.face import checks, heads, names, settings, values
 from lossmith.face.catalogue import FUNCTIONS
 from lossmith.face.linear import LinearLoss, linear_loss
 from lossmith.face.modules import Loss
+from lossmith.formula import ledger
 from lossmith.formula.domain import as_number
 from lossmith.link import shapes
 from lossmith.link.counting import Labels, count, tolerance
@@ -150,7 +151,7 @@ class _Rule:
 
 def _rule(loss: Any, class_weight: Tensor | None, ignore_index: int | None) -> _Rule:
     if isinstance(loss, str):
-        loss = FUNCTIONS.get(loss, loss)
+        loss = FUNCTIONS.get(ledger.named(loss) or "", loss)
     own = class_weight is not None or ignore_index is not None
     if own and isinstance(loss, _MODULES):
         raise InputError(

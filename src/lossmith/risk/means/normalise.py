@@ -64,6 +64,9 @@ class StepMean:
         mean.add(criterion.total(model(x), y)).backward()
     loss = mean.finish()  # then clip, then optimizer.step(), then optimizer.zero_grad()
 
+    In a step with a closure (LBFGS), all of this is the closure: it calls optimizer.zero_grad(),
+    adds every micro-batch, and returns mean.finish().
+
     Formula:
         gradient = Σ gradients of totals / Σ masses, both over micro-batches and ranks. `finish`
         adds up masses in one all-reduce, multiplies every param.grad by ranks / mass (`ranks`
@@ -116,16 +119,33 @@ class StepMean:
             self._inside = count
 
     def _guard(self) -> None:
-        """The optimiser refuses to step while totals wait."""
+        """The optimiser refuses to step while totals wait, also those that a closure adds."""
         me = weakref.ref(self)  # the optimiser may outlive this object
 
-        def before_step(*_: Any) -> None:
+        def refuse_totals() -> None:
             living = me()
             if living is not None and living._count:
                 raise InputError(
                     "StepMean: optimizer.step() with gradients that are still totals. Call "
-                    "finish() before clipping and stepping, or discard() to drop this step."
+                    "finish() before clipping and stepping (a closure: before it returns), or "
+                    "discard() to drop this step."
                 )
+
+        def before_step(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            refuse_totals()
+            by_name = kwargs.get("closure") is not None
+            closure = kwargs["closure"] if by_name else (*args, None)[1]
+            if closure is None:
+                return None
+
+            def finished() -> Any:
+                loss = closure()
+                refuse_totals()
+                return loss
+
+            if by_name:
+                return args, {**kwargs, "closure": finished}
+            return (args[0], finished, *args[2:]), kwargs
 
         self._optimizer.register_step_pre_hook(before_step)
 
