@@ -102,6 +102,7 @@ __all__ = [  # noqa: RUF022
     "Loss",
     "CrammerSinger",
     "OneVsRest",
+    "Radial",
     "LinearLoss",
     "linear_loss",
     "l1",
