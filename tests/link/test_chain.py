@@ -106,7 +106,7 @@ def test_derivatives_behind_margin_links(kind):
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("kind", ["CrammerSinger", "OneVsRest"])
 def test_derivatives_of_forbidden_classes_and_soft_labels(kind, soft):
-    z, _, q = setting(4)
+    z, q = setting(4)
     z[1, 2] = -torch.inf
     q[1, 2] = 0.0
     target = q / q.sum(1, keepdim=True) if soft else torch.tensor([0, 1, 2, 3, 0, 1])
@@ -125,7 +125,7 @@ def test_derivatives_of_forbidden_classes_and_soft_labels(kind, soft):
 @pytest.mark.parametrize("options", [{}, {"direction": "reverse"}, None])
 def test_derivatives_of_divergences(options, far):
     """Both forms of ψ, and where a class has no probability on one side or on both."""
-    z, _, q = setting(5)
+    z, q = setting(5)
     loss = lossmith.js_divergence if options is None else lossmith.kl_divergence
     z, options = far * z, options or {}
     if not options:
