@@ -89,9 +89,15 @@ def _derived(key: str, i: int) -> str:
 
 def partials(key: str, order: int) -> Any:
     """The program of the order-th derivative in u of a registered expression."""
+    return run_text(derived(key, order))
+
+
+@constant_to_tracers
+def derived(key: str, order: int) -> str:
+    """The key of the order-th derivative in u of a registered expression."""
     for _ in range(order):
         key = _partial(key, 0)
-    return run_text(key)
+    return key
 
 
 @cache

@@ -38,9 +38,9 @@ class Psi(Protocol):
     def __call__(
         self, u: Tensor, form: str = PLAIN, label: Tensor | None = None, order: int = 0
     ) -> Tensor:
-        """ψ in one of its forms (see forms.py), or its derivative of an order.
+        """ψ in one of its forms (see forms.py), or its derivative of an order; differentiable.
 
-        Order 0 can be differentiated, to any order. `label` picks a parameter that is given for
+        `label` picks a parameter that is given for
         each class; without one it lies along the class dimension.
         """
 
@@ -239,11 +239,9 @@ class Link:
         """
         raise NotImplementedError
 
-    def derivatives(
-        self, call: Call, psi: Psi, z: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor] | None:
-        """Gradient and Hessian diagonal of each loss in closed form; None: by differentiating."""
-        return None
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient and Hessian diagonal of each loss, in closed form by ψ' and ψ''."""
+        raise NotImplementedError
 
     # -- labels ----------------------------------------------------------------------------------
 

@@ -49,10 +49,11 @@ def matrix(
     """Compare losses under every combination of their options with a plain float64 definition.
 
     Labels × weights × mask and ignore_index × label smoothing × reduction × shape × memory layout
-    × dtype, for every margin loss, every probability loss, and every margin loss behind
-    CrammerSinger and OneVsRest; values, and gradients of two backwards with uneven upstream
-    gradients. Forbidden classes (logits of -inf), alpha, class weights of 0 and many classes are
-    mixed in. Combinations come in random order, so a limited run is a fair sample.
+    × dtype, for every margin loss, every probability loss, every margin loss behind CrammerSinger
+    and OneVsRest, and every residual loss of a distance (Radial); values, and gradients of two
+    backwards with uneven upstream gradients. Forbidden classes (logits of -inf), alpha, class
+    weights of 0 and many classes are mixed in. Combinations come in random order, so a limited run
+    is a fair sample.
 
     Exit code 1 if a combination misses its tolerance.
 
