@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 import lossmith
-from lossmith.engine import linear, run
-from lossmith.engine.choose import why_not_cpu as why
+from lossmith.engine.cpu.engine import Cpu
 from lossmith.lab.bench.linear import extra_memory
 
+_WHY = Cpu.why_not
 NAMES = ("cross_entropy", "focal", "generalized_cross_entropy", "poly1")
 SECONDS = 20.0
 DRAWS = 400
@@ -124,6 +124,11 @@ def _one(draw: random.Random) -> None:
             _close(a, b, "gradient")
 
 
+def _refuse(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
+    """Let no kernel run if there is a reason why not."""
+    monkeypatch.setattr(Cpu, "why_not", lambda *a: reason or _WHY(*a))
+
+
 def test_every_option_in_every_combination_equals_the_dense_road(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -135,8 +140,7 @@ def test_every_option_in_every_combination_equals_the_dense_road(
         torch.manual_seed(seed + done)
         draw = random.Random(seed + done)
         reason = None if draw.random() < 0.03 else "a test"
-        for module in (linear, run):
-            monkeypatch.setattr(module, "why_not_cpu", lambda call, r=reason: r or why(call))
+        _refuse(monkeypatch, reason)
         try:
             _one(draw)
         except Exception as error:
@@ -171,8 +175,7 @@ def test_all_options_of_focal_together(
 ) -> None:
     """Against the formula written out, and against the loss of all logits at once."""
     reason = "a test" if engine == "reference" else None
-    for module in (linear, run):
-        monkeypatch.setattr(module, "why_not_cpu", lambda call: reason or why(call))
+    _refuse(monkeypatch, reason)
     draw = torch.Generator().manual_seed(11)
     f, w, b, target = _small()
     labels: Tensor = torch.where(torch.arange(9) == 4, -1, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,9 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.amp import is_autocast_available
-from torch.autograd import forward_ad
 
-from lossmith.engine.looking import PLAIN
+from lossmith.engine import looking
 from lossmith.link.counting import counted
 from lossmith.link.link import Call
 
@@ -38,9 +38,32 @@ class Head:
     block: int | None  # rows; None: chosen here
 
     @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What an engine makes gradients of."""
+        return self.features, self.weight, self.bias
+
+    @property
+    def count(self) -> int:
+        """How many losses it has, dropped ones included."""
+        return self.features.shape[0]
+
+    @property
     def dtype(self) -> torch.dtype:
         """What is computed in."""
-        return self.call.prediction.dtype
+        return self.call.dtype
+
+    def strip(self) -> tuple[Tensor | None, ...]:
+        """Take its tensors out, as `Call.strip` does."""
+        held = (*self.inputs, *self.call.strip())
+        self.features = self.weight = self.bias = None  # type: ignore[assignment]
+        return held
+
+    def filled(self, tensors: tuple[Tensor | None, ...]) -> Head:
+        """A copy with its tensors back."""
+        head = copy(self)
+        head.features, head.weight, head.bias, *rest = tensors  # type: ignore[assignment]
+        head.call = self.call.filled(tuple(rest))
+        return head
 
     @property
     def rows(self) -> int:
@@ -54,20 +77,12 @@ class Head:
 
 def why_dense(head: Head) -> str | None:
     """None if blocks run; else why all logits are made at once, by plain operations."""
-    if torch.compiler.is_compiling():
-        return "torch.compile traces plain operations"
-    for t in (head.features, head.weight, head.bias, head.call.target):
-        if t is not None and type(t) not in PLAIN:
-            return "an argument is a tensor subclass"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return "a torch.func transform is active"
-    if forward_ad._current_level >= 0:
-        return "forward-mode differentiation is active"
-    if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
-        return "a dispatch mode is active"
-    if torch._C._get_tracing_state() is not None:
-        return "torch.jit.trace records plain operations"
+    if (why := looking.watched()) is not None:
+        return why
     call = head.call
+    for t in (*head.inputs, call.target):
+        if t is not None and type(t) not in looking.PLAIN:
+            return "an argument is a tensor subclass"
     for t in (call.weight, call.class_weight, call.alpha, *call.parameters):
         if isinstance(t, Tensor) and t.requires_grad:
             return "a weight of rows or classes, or a parameter of the loss, requires a gradient"

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 from torch.nn import Parameter
 
 T = TypeVar("T")
@@ -14,6 +16,27 @@ PLAIN = (Tensor, Parameter)
 # What `autograd.grad(is_grads_batched=True)` makes, and with it `jacobian(vectorize=True)`: many
 # tensors that pass for one, by a `vmap` older than torch.func and unknown to it.
 is_batch = torch._C._functorch.is_legacy_batchedtensor
+
+_transform, _tracing = torch._C._functorch.peek_interpreter_stack, torch._C._get_tracing_state
+_dispatch_modes, _function_modes = (
+    torch._C._len_torch_dispatch_stack,
+    torch._C._len_torch_function_stack,
+)
+
+
+def watched() -> str | None:
+    """Who sees every operation, and so must get plain ones; None: nobody does."""
+    if is_compiling():
+        return "torch.compile traces plain operations and fuses them itself"
+    if _transform() is not None:
+        return "a torch.func transform is active"
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation is active"
+    if _dispatch_modes() or _function_modes():
+        return "a dispatch mode is active"
+    if _tracing() is not None:
+        return "torch.jit.trace records plain operations"
+    return None
 
 
 def constant_to_tracers(function: Callable[..., T]) -> Callable[..., T]:
@@ -27,17 +50,27 @@ def constant_to_tracers(function: Callable[..., T]) -> Callable[..., T]:
 
 def recorded() -> bool:
     """Whether a tracer will run again what it sees now, with other numbers."""
-    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+    return is_compiling() or _tracing() is not None
 
 
 @constant_to_tracers
 def transformed() -> bool:
     """Whether a transform of torch.func is active."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return _transform() is not None
 
 
 def readable(*values: Tensor) -> bool:
     """Whether reading the numbers of these tensors costs no wait and breaks no tracer."""
-    if recorded() or transformed() or torch._C._len_torch_dispatch_stack():
+    if recorded() or transformed() or _dispatch_modes():
         return False
     return all(type(v) in PLAIN and v.is_cpu and not is_batch(v) for v in values)
+
+
+def backward_is_plain(upstream: Tensor) -> bool:
+    """Neither a differentiable backward, nor a transform of it, nor many of them at once."""
+    return (
+        not torch.is_grad_enabled()
+        and _transform() is None
+        and type(upstream) is Tensor
+        and not is_batch(upstream)
+    )

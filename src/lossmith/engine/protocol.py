@@ -32,7 +32,7 @@ class Result:
 
     total: Number  # Σ weight · loss
     mass: Number  # Σ weight
-    gradients: tuple[Tensor | None, ...] = ()  # in the dtype and the order of the call's `inputs`
+    gradients: tuple[Tensor | None, ...] = ()  # one for each of the call's `inputs`
     values: Tensor | None = None  # weight · loss, one of each loss, times the factor
 
 
@@ -40,6 +40,7 @@ class Engine(Protocol[C]):
     """Something that runs calls. `C` is what it takes: a Call, or a linear head's."""
 
     name: str
+    does: str  # in words, for `engine_for`
 
     def why_not(self, call: C, output: Output) -> str | None:
         """None if it runs this call; else the reason, as a person reads it in `engine_for`."""
@@ -57,9 +58,10 @@ class Engine(Protocol[C]):
     def ahead(self, call: C, mean: bool) -> Number | None:
         """What a gradient made in the pass of the value is multiplied by: 1 / mass, or 1 of a sum.
 
-        As far as it is known before the pass: the rest is made up for afterwards. None: no gradient
-        is made with the value, it waits for the upstream gradient (in half precision it would lose
-        what a loss scale is there to save; or it is as cheap to make then).
+        A number may be a guess: what the mass then turns out to be is made up for afterwards. A
+        tensor is the share itself. None: no gradient is made with the value, it waits for the
+        upstream gradient (rounded to half precision before a loss scale reaches it, it would lose
+        what the scale is there to save; or it is as cheap to make then).
         """
 
     def scale(self, gradient: Tensor, step: Number) -> Any:

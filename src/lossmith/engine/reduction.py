@@ -1,6 +1,11 @@
-"""From losses and their weights to (total, mass), and from there to a number: one place divides."""
+"""From losses and their weights to (total, mass), and from there to a number: one place divides.
+
+A mass is a number where an engine counts on the CPU, and else a tensor without dimensions.
+"""
 
 from __future__ import annotations
+
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -28,3 +33,14 @@ def reduced(losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
         return losses
     total, mass = summed(losses, weight)
     return divide(total, mass) if reduction == "mean" else total
+
+
+@overload
+def share(mass: float) -> float: ...
+@overload
+def share(mass: float | Tensor) -> float | Tensor: ...
+def share(mass: float | Tensor) -> float | Tensor:
+    """1 / mass, what one loss of weight 1 counts in a mean; 0 where the mass is 0."""
+    if type(mass) is float or not isinstance(mass, Tensor):
+        return 1.0 / mass if mass else 0.0
+    return torch.where(mass == 0, 0.0, 1.0 / mass)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lossmith.engine import run
+from lossmith.engine.choose import CALLS
 from lossmith.face import call, checks, describe, modules, names, signature
 from lossmith.link.link import Linked
 
@@ -56,8 +56,8 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
     scope: dict[str, Any] = {"__name__": module}
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
     function, total, check = scope["make"](
-        loss, call.of_several if several else call.checked, run.reduce, run.pair, checks.reduction,
-        checks.REDUCTIONS, names.refuse,
+        loss, call.of_several if several else call.checked, CALLS.reduce, CALLS.pair,
+        checks.reduction, checks.REDUCTIONS, names.refuse,
     )  # fmt: skip
     for made, name in ((function, loss.name), (total, "total"), (check, "check")):
         made.__code__ = made.__code__.replace(co_name=name, co_qualname=name)

@@ -159,5 +159,4 @@ def engine_for(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) -
         prediction, target: as the loss takes them.
         settings: parameters and options of the loss, sample_weight and mask; no reduction.
     """
-    reason = choose.why_not_cpu(_call(loss, prediction, target, settings))
-    return "cpu: one fused kernel" if reason is None else f"reference: {reason}"
+    return choose.explained(_call(loss, prediction, target, settings))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lossmith.engine import linear
+from lossmith.engine.linear import HEADS
 from lossmith.errors import LabelError
 from lossmith.face import heads, inner, names, settings
 from lossmith.face.modules import hold
@@ -85,7 +85,7 @@ def linear_loss(
         ignore_index, reduction, block, parameters,
     )  # fmt: skip
     try:
-        result = linear.reduce(head, reduction)
+        result = HEADS.reduce(head, reduction)
     except LabelError as error:
         raise heads.label_error(head, lead, error) from None
     return result.reshape(lead) if reduction == "none" else result
@@ -112,7 +112,7 @@ def _total(
         ignore_index, "mean", block, parameters,
     )  # fmt: skip
     try:
-        return linear.pair(head)
+        return HEADS.pair(head)
     except LabelError as error:
         raise heads.label_error(head, lead, error) from None
 

@@ -12,6 +12,7 @@ has one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from lossmith.errors import InputError
 from lossmith.formula.record import Family, Formula
+from lossmith.link.dtypes import compute_dtype
 from lossmith.link.forms import PLAIN, known
 from lossmith.link.options import Option
 from lossmith.link.reach import Reach
@@ -110,6 +112,35 @@ class Call:
     def inputs(self) -> tuple[Tensor, ...]:
         """What an engine makes gradients of."""
         return (self.prediction,)
+
+    @property
+    def count(self) -> int:
+        """How many losses it has, dropped ones included."""
+        shape, axis = self.prediction.shape, self.loss.link.axis
+        return shape.numel() if axis is None else shape.numel() // shape[axis]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its loss is returned in."""
+        return compute_dtype(self.prediction.dtype)
+
+    def strip(self) -> tuple[Tensor | None, ...]:
+        """Take its tensors out: autograd is to hold them, which frees them and sees changes."""
+        alpha = self.alpha if isinstance(self.alpha, Tensor) else None  # elsewhere it is a number
+        held = (self.prediction, self.target, self.weight, self.mask, self.class_weight, alpha)
+        self.prediction = self.target = None  # type: ignore[assignment]
+        self.weight = self.mask = self.class_weight = None
+        if alpha is not None:
+            self.alpha = None
+        return held
+
+    def filled(self, tensors: tuple[Tensor | None, ...]) -> Call:
+        """A copy with its tensors back: what autograd frees must not be held on to here."""
+        call = copy(self)
+        call.prediction, call.target, call.weight, call.mask, call.class_weight, alpha = tensors  # type: ignore[assignment]
+        if alpha is not None:
+            call.alpha = alpha
+        return call
 
     @property
     def shape_parameters(self) -> tuple[Any, ...]:

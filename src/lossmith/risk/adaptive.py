@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossmith.engine import run
+from lossmith.engine.choose import CALLS
 from lossmith.engine.reduction import reduced, summed
 from lossmith.errors import ParameterError, ShapeError
 from lossmith.face import names, settings
@@ -168,7 +168,7 @@ class AdaptiveLoss(Summand, nn.Module):
         call = _barron.check(
             prediction, target, alpha, scale, sample_weight=sample_weight, mask=mask
         )
-        robust = run.reduce(call, "none")
+        robust = CALLS.reduce(call, "none")
         weights = counted(call, dtype).mass(dtype)
         if weights is None:
             weights = torch.ones_like(robust, requires_grad=False)

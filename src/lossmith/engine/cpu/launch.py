@@ -11,25 +11,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossmith.engine import cache
+from lossmith.engine import cache, eager
 from lossmith.engine.cpu import elementwise, machine, panels, source
-from lossmith.engine.cpu.again import Result, again
 from lossmith.engine.cpu.memory import fresh, fresh_like, scratch
 from lossmith.engine.cpu.threads import share
 from lossmith.engine.plan import Output, Plan, fix
+from lossmith.engine.protocol import Result
 from lossmith.errors import InputError, LabelError
 from lossmith.link.link import Call
 
 _KERNELS: dict[Any, Any] = {}
 _LARGE = 8 << 20  # bytes
 _NARROW = 128  # classes; fewer go by panels
-_GRAIN = 64 * elementwise.BLOCK  # elements that one thread takes at a time
+GRAIN = 64 * elementwise.BLOCK  # elements that one thread takes at a time
+_BLOCKS = GRAIN // elementwise.BLOCK
 _NAMES = {
     torch.float32: "float32", torch.float64: "float64", torch.float16: "float16",
     torch.bfloat16: "bfloat16", torch.int64: "int64", torch.int32: "int32",
     torch.bool: "bool", torch.uint8: "uint8",
 }  # fmt: skip
 Three = ctypes.c_double * 3
+_address = Tensor.data_ptr
 # Memory lies above it on the systems that are most used; where it does not, looking twice costs a
 # little. Below lies a tensor without memory: at 0, and a part of it as many bytes on as it begins.
 _LOWEST = 1 << 44
@@ -75,14 +77,31 @@ def _kernel(
     return found
 
 
-def run(call: Call, output: Output, factor: float, upstream: Tensor | None = None) -> Result:
-    """Run a call whose tensors are checked. `factor` multiplies gradients (or values).
-
-    Labels that the kernel refused raise; nothing of the result is returned then.
-    """
-    result = (_rows if call.loss.classes else _elements)(call, output, factor, upstream)
+def run(call: Call, output: Output, factor: Any = 1.0, upstream: Tensor | None = None) -> Result:
+    """What `Engine.run` returns, with sums as numbers; so is the factor, which is made of them."""
+    share = factor
+    if output != "total":
+        if upstream is None and output == "gradient":
+            output = "total+gradient"
+        if call.loss.formula.scale is not None:  # a kernel holds ψ in units of the scale
+            share = call.loss.unit(call.parameters, int("gradient" in output)) * factor
+    result = (_elements if call.loss.link.axis is None else _rows)(call, output, share, upstream)
     if result.total - result.total != 0.0:  # infinite, or NaN
-        return again(call, output, factor, upstream)
+        return _again(call, output, factor, upstream)
+    return result
+
+
+def _again(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
+    """The same call by the reference's mathematics, in float64.
+
+    Every kernel adds up what it computes, so a finite sum shows at no cost that no number left the
+    range of its type; of a bounded loss the largest residual shows it. Where one did, the truth may
+    still have a result: the residual in units of a small scale is beyond the largest float, a sum
+    is but its mean is not, a score is infinite and the formula has a limit there. That costs a
+    second, slower pass, on such data only.
+    """
+    result = eager.run(call, output, factor, upstream)
+    result.total, result.mass = float(result.total), float(result.mass)
     return result
 
 
@@ -95,13 +114,16 @@ def _elements(call: Call, output: Output, factor: float, upstream: Tensor | None
     arguments.append(address)
     if call.alpha is not None:
         arguments += (call.alpha, 1.0 - call.alpha)
-    fixed, numbers = fix(call.loss, call.parameters)
-    arguments += numbers
+    fixed: Any = ()
+    if call.parameters:
+        fixed, numbers = fix(call.loss, call.parameters)
+        arguments += numbers
     stream = gradient is not None and _streams(gradient)
     kernel = _kernel(call, output, fixed, True, False, stream)
-    if blocks:
-        held = (alive, partial)
-        _share(kernel, (count, *arguments, factor), blocks, _GRAIN // elementwise.BLOCK, held)
+    if blocks <= _BLOCKS:
+        kernel(machine.UNUSED, machine.UNUSED, 0, blocks, count, *arguments, factor)
+    else:
+        _share(kernel, (count, *arguments, factor), blocks, (alive, partial))
     return _collect(call, partial, blocks, gradient, values)
 
 
@@ -125,7 +147,7 @@ def _pointers(
         alive.append(_plain(call.mask, rows or prediction.shape))
     if call.class_weight is not None:
         alive.append(_plain(_as(dtype, call.class_weight)))
-    if call.alpha is not None and call.loss.classes:
+    if call.alpha is not None and isinstance(call.alpha, Tensor):
         alive.append(_plain(_as(dtype, call.alpha)))
     if upstream is not None:
         alive.append(_plain(_as(dtype, upstream)))
@@ -137,10 +159,10 @@ def _pointers(
         alike = rows is None and dtype == prediction.dtype
         values = fresh_like(prediction) if alike else fresh(rows or prediction.shape, dtype)
         alive.append(values)
-    pointers = [t.data_ptr() for t in alive]
+    pointers = list(map(_address, alive))
     if min(pointers) < _LOWEST:
         alive = [_in_memory(call, t) for t in alive]
-        pointers = [t.data_ptr() for t in alive]
+        pointers = list(map(_address, alive))
     return alive, pointers, gradient, values
 
 
@@ -192,9 +214,9 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
         room: tuple[int, ...]
         if panel:
             lanes = panels.LANES
-            _memory, places = scratch(lanes * (2 * 8 + (classes + 7) * width))
+            _memory, places = scratch(lanes * (2 * 8 + (classes + panels.NUMBERS) * width))
             start = places + 2 * 8 * lanes
-            room = (start + 7 * lanes * width, start, places, lanes)
+            room = (start + panels.NUMBERS * lanes * width, start, places, lanes)
         else:
             _memory, row = scratch(2 * classes * width)
             room = (row,)
@@ -203,7 +225,7 @@ def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) ->
             call.ignore_index, *arguments, *room, *tail,
         )  # fmt: skip
 
-    grain = max(1, _GRAIN // (block_rows * classes))
+    grain = max(1, GRAIN // (block_rows * classes))
     if blocks <= grain:
         run_blocks(0, blocks)
     else:
@@ -229,16 +251,13 @@ def _sums(blocks: int) -> tuple[Any, int]:
     return many, many.ctypes.data
 
 
-def _share(kernel: Any, arguments: tuple[Any, ...], blocks: int, grain: int, held: Any) -> None:
-    """Run a kernel over all blocks; `held` is the memory that its pointers lead to."""
-    if blocks <= grain:
-        kernel(machine.UNUSED, machine.UNUSED, 0, blocks, *arguments)
-        return
+def _share(kernel: Any, arguments: tuple[Any, ...], blocks: int, held: Any) -> None:
+    """Run a kernel over all blocks in threads; `held` is the memory that its pointers lead to."""
 
     def run_blocks(first: int, last: int, held: Any = held) -> None:
         kernel(machine.UNUSED, machine.UNUSED, first, last, *arguments)
 
-    share(run_blocks, blocks, grain)
+    share(run_blocks, blocks, _BLOCKS)
 
 
 def _collect(
@@ -247,8 +266,9 @@ def _collect(
     total, mass, bad = partial[:] if blocks <= 1 else partial.reshape(-1, 3).sum(axis=0).tolist()
     if bad:
         raise _label_error(call, int(bad))
-    total *= call.loss.unit(call.parameters)
-    return Result(total, mass, gradient, values)
+    if call.loss.formula.scale is not None:
+        total *= call.loss.unit(call.parameters)
+    return Result(total, mass, () if gradient is None else (gradient,), values)
 
 
 def _label_error(call: Call, bad: int) -> LabelError:

@@ -21,7 +21,7 @@ from typing import Any
 
 from lossmith.engine import cache as store
 from lossmith.engine.cpu.source import Source
-from lossmith.errors import UnsupportedError
+from lossmith.engine.protocol import NotHereError
 
 _C = {"int64": ctypes.c_int64, "float32": ctypes.c_float, "float64": ctypes.c_double}
 _lock = threading.RLock()
@@ -49,7 +49,7 @@ def _llvm() -> Any:
     return llvm
 
 
-class NoCompilerError(UnsupportedError):
+class NoCompilerError(NotHereError):
     """No kernel can be made here; the reference engine computes the same."""
 
 

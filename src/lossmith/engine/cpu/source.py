@@ -11,6 +11,10 @@ from importlib import resources
 from typing import NamedTuple
 
 from lossmith.engine.cpu import elementwise, panels, rows
+from lossmith.engine.cpu.elementwise import Elements
+from lossmith.engine.cpu.panels import Panels
+from lossmith.engine.cpu.rows import Rows
+from lossmith.engine.cpu.text import Loop
 from lossmith.engine.plan import Plan
 from lossmith.formula.dialect import Dialect
 from lossmith.formula.record import Formula
@@ -94,12 +98,7 @@ def write(plan: Plan, formula: Formula) -> Source:
 
     # What computes exponentials does not wait for memory, and gains nothing by streaming.
     stream = plan.stream and program.arithmetic
-    if plan.axis is None:
-        loop = elementwise.write(plan, names, formula.scale is not None, stream=stream)
-    elif plan.panels:
-        loop = panels.write(plan, names)
-    else:
-        loop = rows.write(plan, names)
+    loop = _loop(plan, names, formula.scale is not None, stream)
     compute = compute_dtype(plan)
     head = _HEAD.format(
         title=plan.formula, signature=loop.signature(compute), block=elementwise.BLOCK
@@ -108,6 +107,15 @@ def write(plan: Plan, formula: Formula) -> Source:
     text = dialect().render(program)
     own = "".join(("\n\n@_rule\n", text, _LOOP, loop.head(), "\n", "\n".join(loop.lines), "\n"))
     return Source(head, library(compute, halves=halves, stream=stream), own)
+
+
+def _loop(plan: Plan, names: tuple[str, ...], scaled: bool, stream: bool) -> Loop:
+    """The kernel's function: the body in the loop that suits it."""
+    if plan.axis is None:
+        return elementwise.write(Elements(plan, names, scaled=scaled, stream=stream))
+    if plan.panels:
+        return panels.write(Panels(plan, names))
+    return rows.write(Rows(plan, names))
 
 
 @cache

@@ -1,9 +1,13 @@
-"""Writing kernel text: arguments with their C types, indented lines, loads and stores by dtype."""
+"""What every loop of the CPU has: arguments with their C types, loads and stores, blocks, sums.
+
+Values are summed in blocks of a fixed size, whatever the number of threads, so the result does not
+depend on it. A text is written for one plan: it has no unused argument, and no test inside a loop
+that the plan could have answered.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from lossmith.engine.kernel.words import Words
 from lossmith.engine.plan import Plan
 
 # dtype name → Numba type. T is the type that a kernel computes in.
@@ -21,49 +25,51 @@ NUMBA = {
 }
 
 
-@dataclass
-class Kernel:
-    """The lines of one kernel function and the order and types of its arguments."""
+class Loop(Words):
+    """The lines of one kernel function, and the order and types of its arguments."""
 
-    arguments: list[tuple[str, str, bool]] = field(
-        default_factory=lambda: [("first", "i8", False), ("last", "i8", False)]
-    )
-    lines: list[str] = field(default_factory=list)
-    depth: int = 1
+    def __init__(self, plan: Plan, parameters: tuple[str, ...]) -> None:
+        super().__init__(plan, parameters)
+        self.arguments = [("first", "i8", False), ("last", "i8", False)]
 
-    def argument(self, name: str, kind: str) -> None:
-        self.arguments.append((name, kind, False))
+    def numbers(self, *names: str, kind: str = "T") -> None:
+        self.arguments += [(name, kind, False) for name in names]
 
     def pointer(self, name: str, kind: str) -> None:
         self.arguments.append((name, kind, True))
 
-    def tensors(self, plan: Plan) -> None:
+    def tensors(self, *, alpha: bool) -> None:
         """The pointers of a plan's tensors, in the order in which launch.py passes them."""
-        classes = plan.axis is not None
+        plan = self.plan
         self.pointer("prediction", plan.prediction)
         self.pointer("target", plan.target)
         for name, kind, present in (
             ("weight", "T", plan.weight),
             ("mask", "bool", plan.mask),
             ("class_weight", "T", plan.class_weight),
-            ("alpha", "T", plan.balanced and classes),  # a margin's alpha is two numbers
+            ("alpha", "T", alpha),
             ("upstream", "T", plan.output == "gradient"),
-            ("gradient", plan.prediction, "gradient" in plan.output),
+            ("gradient", plan.prediction, self.gradient),
             ("values", "T", plan.output == "values"),
             ("partial", "f8", True),
         ):
             if present:
                 self.pointer(name, kind)
 
-    def line(self, text: str) -> None:
-        self.lines.append("    " * self.depth + text)
+    def sums(self, mass: str | None = "mass") -> None:
+        """Store what a block has added up."""
+        self.line("partial[3 * block] = total")
+        if mass is not None:
+            self.line(f"partial[3 * block + 1] = {mass}")
+        self.line("partial[3 * block + 2] = bad")
 
-    def open(self, text: str) -> None:
-        self.line(text)
-        self.depth += 1
+    def read(self, index: str) -> str:
+        """The text of a prediction in the compute type."""
+        return load("prediction", self.plan.prediction, index)
 
-    def close(self) -> None:
-        self.depth -= 1
+    def store(self, index: str, value: str) -> None:
+        """Store one number of the gradient."""
+        self.line(f"gradient[{index}] = {store(value, self.plan.prediction)}")
 
     def head(self) -> str:
         return f"def kernel({', '.join(name for name, _, _ in self.arguments)}):"
@@ -74,7 +80,7 @@ class Kernel:
         return " ".join(types)
 
 
-def load(name: str, dtype: str, index: str = "i") -> str:
+def load(name: str, dtype: str, index: str) -> str:
     """The text that reads one number in the compute type."""
     if dtype in ("float16", "bfloat16"):
         return f"from_{dtype}({name}[{index}])"

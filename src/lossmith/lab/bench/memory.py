@@ -37,6 +37,6 @@ def adder() -> Callable[[Tensor, Tensor, Tensor], None]:
         def blocks(first: int, last: int) -> None:
             kernel(machine.UNUSED, machine.UNUSED, first, last, *rest)
 
-        share(blocks, -(-count // elementwise.BLOCK), launch._GRAIN // elementwise.BLOCK)
+        share(blocks, -(-count // elementwise.BLOCK), launch.GRAIN // elementwise.BLOCK)
 
     return add
