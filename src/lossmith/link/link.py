@@ -62,16 +62,12 @@ class Linked:
     link: Link
     name: str
     key: str
+    options: tuple[Option, ...]  # what it takes beside its parameters
 
     @property
     def classes(self) -> bool:
         """Whether the prediction has a score for each class."""
         return self.link.classes
-
-    @property
-    def options(self) -> tuple[Option, ...]:
-        """What this loss takes beside its parameters."""
-        return self.link.options(self.formula)
 
     def takes(self, option: Option) -> bool:
         """Whether it has an option."""
@@ -87,7 +83,7 @@ def linked(formula: Formula, link: Link) -> Linked:
     """A formula under a link; an error in words if that one cannot feed it."""
     link.admit(formula)
     name = formula.name if link.natural else f"{link.name}_{formula.name}"
-    return Linked(formula, link, name, known(formula))
+    return Linked(formula, link, name, known(formula), link.options(formula))
 
 
 @dataclass(slots=True)
