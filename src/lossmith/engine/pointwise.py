@@ -19,6 +19,7 @@ from torch import Tensor
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.torch_math import TORCH
 from lossmith.errors import FormulaError, UnsupportedError
+from lossmith.formula.program import Program
 from lossmith.link.infinity import beyond
 
 Expr = Any
@@ -85,6 +86,18 @@ def _derived(key: str, i: int) -> str:
         expression = derivative(found.expression, found.arguments[i])
         _REGISTERED[name] = found._replace(expression=expression, by=(*found.by, i))
     return name
+
+
+def program(key: str, orders: tuple[int, ...]) -> Program:
+    """One program of a registered expression in u and its derivatives of these orders."""
+    from lossmith.formula.lowering import make
+
+    names = [key]
+    for _ in range(max(orders)):
+        names.append(_partial(names[-1], 0))
+    (variable, *parameters) = _REGISTERED[key].arguments
+    outputs = tuple(_REGISTERED[names[order]].expression for order in orders)
+    return make(outputs, (variable,), tuple(parameters))
 
 
 def partials(key: str, order: int) -> Any:

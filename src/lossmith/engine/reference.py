@@ -64,7 +64,7 @@ class Psi:
         self, u: Tensor, form: str = PLAIN, label: Tensor | None = None, order: int = 0
     ) -> Tensor:
         name = registered(self.key, form, self.fixed)
-        parameters = self._by_class(label)
+        parameters = self.by_class(label)
         value: Tensor = pointwise(derived(name, order)).apply(u, *parameters)
         return value
 
@@ -76,7 +76,7 @@ class Psi:
             for form in forms:
                 _ready_for_tracers(registered(self.key, form, self.fixed))
 
-    def _by_class(self, label: Tensor | None) -> tuple[Any, ...]:
+    def by_class(self, label: Tensor | None) -> tuple[Any, ...]:
         """Shape parameters that are not fixed; one per class: of each row's, or along its axis."""
         call = self.call
         given = {name for name, _ in self.fixed}

@@ -38,18 +38,18 @@ class CrammerSinger(OfClasses):
         if call.hard:
             own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)
             rival = torch.where(hot(target, z), -torch.inf, z).max(1).values
-            return psi(_ahead(own, rival), label=target)
+            return psi(ahead_of(own, rival), label=target)
         first = z.max(1, keepdim=True)
         best = hot(first.indices.squeeze(1), z)
         second = torch.where(best, -torch.inf, z).max(1, keepdim=True).values
-        ahead = _ahead(z, torch.where(best, second, first.values))
-        return part(psi, ahead, target).sum(1)
+        apart = ahead_of(z, torch.where(best, second, first.values))
+        return part(psi, apart, target).sum(1)
 
     def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if call.hard:
             own = target.unsqueeze(1)
             rival = torch.where(hot(target, z), -torch.inf, z).max(1, keepdim=True)
-            ahead = _ahead(torch.gather(z, 1, own), rival.values)
+            ahead = ahead_of(torch.gather(z, 1, own), rival.values)
             none = torch.zeros_like(z)
 
             def spread(order: int, sign: float) -> Tensor:
@@ -60,7 +60,7 @@ class CrammerSinger(OfClasses):
             first = z.max(1, keepdim=True)
             best = hot(first.indices.squeeze(1), z)
             second = torch.where(best, -torch.inf, z).max(1, keepdim=True)
-            ahead = _ahead(z, torch.where(best, second.values, first.values))
+            ahead = ahead_of(z, torch.where(best, second.values, first.values))
 
             def spread(order: int, sign: float) -> Tensor:
                 each = part(partial(psi, order=order), ahead, target)
@@ -87,7 +87,7 @@ class CrammerSinger(OfClasses):
         )
 
 
-def _ahead(own: Tensor, rival: Tensor) -> Tensor:
+def ahead_of(own: Tensor, rival: Tensor) -> Tensor:
     """own - rival, and certain without a rival: not infinite, where a derivative may be NaN."""
     return torch.where((rival == -torch.inf) & (own > -torch.inf), CERTAIN, own - rival)
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Repeat a draw; a fresh one, printed, if not given.")
 @click.option(
     "--engine",
-    type=click.Choice(["cpu", "reference", "both"]),
-    default="both",
+    type=click.Choice(["cpu", "lean", "reference", "all"]),
+    default="all",
     show_default=True,
     help="Whose results to check. A kernel is compiled for nearly every combination once.",
 )
@@ -90,7 +90,7 @@ def sweep(every: list[Case], seed: int, engine: str, seconds: float | None) -> d
     """Measure combinations in their order, until they or the time run out."""
     from lossmith.lab.matrix.draw import TOLERANCE, measure
 
-    engines = ("cpu", "reference") if engine == "both" else (engine,)
+    engines = ("cpu", "lean", "reference") if engine == "all" else (engine,)
     worst = {dtype: [0.0, 0.0] for dtype in TOLERANCE}
     missed: list[dict[str, Any]] = []
     start, done, runs = time.monotonic(), 0, 0
