@@ -34,6 +34,7 @@ from lossmith.face.inspect import engine_for as engine_for
 from lossmith.face.inspect import formula_of as formula_of
 from lossmith.face.multiclass import CrammerSinger as CrammerSinger
 from lossmith.face.multiclass import OneVsRest as OneVsRest
+from lossmith.face.radial import Radial as Radial
 from lossmith.face.linear import LinearLoss as LinearLoss
 from lossmith.face.linear import linear_loss as linear_loss
 from lossmith.risk.centers import CenterLoss as CenterLoss
@@ -101,6 +102,7 @@ __all__ = [  # noqa: RUF022
     "Loss",
     "CrammerSinger",
     "OneVsRest",
+    "Radial",
     "LinearLoss",
     "linear_loss",
     "l1",

@@ -14,6 +14,7 @@ from torch.autograd import forward_ad
 import lossmith
 from lossmith.formula.ledger import LEDGER
 from lossmith.lab.accuracy.points import kinks
+from lossmith.lab.definition.loss import EVEN
 
 RESIDUAL = [n for n, r in LEDGER.items() if r.family == "residual"]
 MARGIN = [n for n, r in LEDGER.items() if r.family == "margin"]
@@ -22,6 +23,8 @@ ELEMENTWISE = [*RESIDUAL, *MARGIN]
 # Losses with a row of scores: those of a log-probability, and margins through both links.
 MULTICLASS = [f"{link}({name!r})" for link in ("CrammerSinger", "OneVsRest") for name in MARGIN]
 CLASSES = [*PROBABILITY, *MULTICLASS]
+# Losses of a distance.
+RADIAL = [f"Radial({name!r})" for name in EVEN]
 
 
 def function(name: str) -> Any:

@@ -24,7 +24,7 @@ DTYPES = {
     "float16": (torch.float16, 2.0**-10),
 }
 PAIRS = [(n, t) for n in [*cases.ELEMENTWISE, *cases.PROBABILITY] for t in DTYPES]
-PAIRS += [(n, [*DTYPES][i % 4]) for i, n in enumerate(cases.MULTICLASS)]
+PAIRS += [(n, [*DTYPES][i % 4]) for i, n in enumerate([*cases.MULTICLASS, *cases.RADIAL])]
 LAYOUTS = ["contiguous", "transposed", "strided", "expanded"]
 
 
@@ -52,7 +52,7 @@ def draw(loss: str, dtype: str) -> Draw:
         weight=pick.random() < 0.5, mask=pick.random() < 0.5,
         labels="", size=pick.choice(["small", "blocks"]),
     )  # fmt: skip
-    if "(" not in loss and LEDGER[loss].family == "residual":
+    if loss in cases.RADIAL or ("(" not in loss and LEDGER[loss].family == "residual"):
         made.labels = pick.choice(["float", "same", "int64"])
     elif "(" not in loss and LEDGER[loss].family == "margin":
         made.labels = pick.choice(["hard", "soft", "signed", "bool", "int64", "signed int"])
@@ -87,11 +87,26 @@ def lay(x: torch.Tensor, layout: str) -> torch.Tensor:
     return x.contiguous()
 
 
+def points(d: Draw, dtype: torch.dtype, g: torch.Generator) -> tuple[torch.Tensor, ...]:
+    """Points of a few coordinates, at distances away from kinks."""
+    rows = (5, 7) if d.size == "small" else (43, 61)
+    name = d.loss.split("'")[1]
+    u = cases.smooth_points(name, 3 * rows[0] * rows[1], seed=SEED, gap=0.1)
+    u = u[u > 0.1][: rows[0] * rows[1]].reshape(rows)
+    way = torch.randn(*rows, 3, dtype=torch.float64, generator=g)
+    way = way / way.norm(dim=-1, keepdim=True)
+    target = torch.randint(-2, 3, way.shape, generator=g).double()
+    kind = {"float": torch.float32, "same": dtype, "int64": torch.int64}[d.labels]
+    return target + u.unsqueeze(-1) * way, target.to(kind), rows
+
+
 def tensors(d: Draw) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
     g = torch.Generator().manual_seed(SEED)
     dtype = DTYPES[d.dtype][0]
     family = None if "(" in d.loss else LEDGER[d.loss].family
-    if family in ("residual", "margin"):
+    if d.loss in cases.RADIAL:
+        prediction, target, rows = points(d, dtype, g)
+    elif family in ("residual", "margin"):
         shape = (5, 7) if d.size == "small" else (43, 61)
         count = shape[0] * shape[1]
         # Away from kinks by more than half precision moves a number.

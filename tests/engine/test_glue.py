@@ -35,6 +35,9 @@ class Toy:
     def ahead(self, call: Call, mean: bool) -> Number | None:
         return self.known(call, mean)
 
+    def divides(self, call: Call) -> bool:
+        return False
+
     def scale(self, gradient: Tensor, step: Number) -> None:
         gradient.mul_(step)
 

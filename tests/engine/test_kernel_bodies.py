@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lossmith.engine.kernel.bodies import BODIES
-from lossmith.engine.kernel.words import Element, LongRow
+from lossmith.engine.kernel.words import Element, LongRow, Point, Row
 from lossmith.engine.plan import Plan
 from lossmith.formula.calculus import derivative
 from lossmith.formula.ledger import LEDGER
@@ -102,12 +102,31 @@ class Rows(LongRow):
             self.line(f"G = where({here}, {gradient} + zero, G)")
 
 
+class Points(Point):
+    """All points at once: a number of a point is a column, one of a coordinate is a matrix."""
+
+    scaled, away, kept = False, "Z - T", "kept"
+    step, start, each, add, keep = Rows.step, Rows.start, Rows.each, Rows.add, Rows.keep
+
+    def refuse(self, valid: str) -> None:
+        raise AssertionError("no target of a distance is refused")
+
+    def give(self, gradient: str, to: str = "k", where: str | None = None) -> None:
+        self.line(f"G = {gradient}")
+
+    def farthest(self, name: str, text: str) -> None:
+        self.line(f"{name} = ({text}).max(1, keepdims=True)")
+
+
+SKELETONS: dict[type, Any] = {Element: Elements, Point: Points, Row: Rows, LongRow: Rows}
+
+
 def run(plan: Plan, scope: dict[str, Any], numbers: dict[str, float], soft: bool = False) -> Any:
     """Value, slope (or gradient) and the count of labels refused."""
     formula = LEDGER[plan.formula]
     parameters = tuple(p.name for p in formula.shape)
     names, body = tuple(map(word, parameters)), BODIES[plan.body]
-    k: Any = Elements(plan, names) if plan.axis is None else Rows(plan, names)
+    k: Any = SKELETONS[body.words](plan, names)
     body.write(k, soft) if plan.axis is None else body.write(k)
     expression = forms.expression(formula, plan.form)
     outputs = expression, derivative(expression, "u")
@@ -206,6 +225,19 @@ def test_residuals(seed: int) -> None:
     leaf = torch.tensor(z, requires_grad=True)
     expected = loss("residual", "log_cosh", leaf, torch.tensor(t), Options(reduction="none"))
     held(run(plan, {"z": z, "t": t}, {}), z, expected, leaf)
+
+
+@DRAWN
+@given(SEED)
+def test_distances(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    size = int(draw.integers(1, 6))
+    z, t = 3 * draw.normal(size=(20, size)), draw.normal(size=(20, size))
+    z[:3] = t[:3]
+    plan = planned("log_cosh", "norm", "float64")
+    leaf = torch.tensor(z, requires_grad=True)
+    expected = loss("norm", "log_cosh", leaf, torch.tensor(t), Options(reduction="none"))
+    held(run(plan, {"Z": z, "T": t, "w": np.ones((20, 1))}, {}), z, expected, leaf)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from house.tree import PACKAGE, nodes, sources
 from lossmith.link.links import LINKS
 
-OWN = ("link", "engine/cpu", "lab/definition", "lab/fuzz", "lab/matrix")
+OWN = ("link", "lab/definition", "lab/fuzz", "lab/matrix")
 # What else has values of the same names: the family of a formula, the axis of a drawing.
 OTHER = ("family", "axis")
 

@@ -50,6 +50,18 @@ def test_tables_go_to_stdout_and_progress_to_stderr(tmp_path: Path) -> None:
     assert "page.html" in result.stderr
 
 
+def test_the_verdict_in_chinese(tmp_path: Path) -> None:
+    words = ["iris", *SMALL, "--outliers", "0", "--losses", "hinge", "--epochs", "1"]
+    found = numbers(tmp_path, *words, "--language", "zh")
+    (condition,) = found["conditions"]
+    assert condition["verdict"] == condition["verdicts"]["zh"] != condition["verdicts"]["en"]
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f'<p class="verdict" lang="zh">{condition["verdict"]}' in page
+    english = numbers(tmp_path, *words)  # of the same trials
+    assert english["conditions"][0]["verdicts"] == condition["verdicts"]
+    assert english["trials"] == found["trials"]
+
+
 @pytest.mark.parametrize(
     ("data", "model", "metric", "better_than"),
     [
@@ -130,6 +142,9 @@ def test_the_same_loss_under_another_seed_is_a_candidate(tmp_path: Path) -> None
         (["--imbalance", "0.5"], "at least 1"),
         (["diabetes", "--label-noise", "0.4"], "about classes"),
         (["--repeats", "0"], "--repeats"),
+        (["--margin", "-1"], "--margin"),
+        (["--margin", "nan"], "--margin"),
+        (["--language", "fr"], "fr"),
         (["--folds", "1"], "--folds"),
         (["--folds", "500"], "500 folds"),
         (["--epochs", "0"], "--epochs"),

@@ -59,6 +59,7 @@ def test_a_panel_that_ends_in_the_middle_of_its_example():
 
 def test_a_tensor_that_is_written_to_is_found(monkeypatch):
     drawn = case(3, link="residual", formula="l2", face="function", learned="")
+    drawn = dataclasses.replace(drawn, layouts=("contiguous",) * 4)  # memory that can be written to
 
     def careless(given, made, truth):
         made.target.add_(1)

@@ -10,7 +10,7 @@ import pytest
 from lab import browser
 
 ORDER = """[...document.querySelector("table.results").tBodies[0].rows]
-    .map((row) => row.cells[0].innerText.replace("cannot be told from the best", "")
+    .map((row) => row.cells[0].innerText.replace("may be the best", "")
         .replace("●", "").trim())"""
 STATES = """[...document.querySelector("table.results").tHead.rows[0].cells]
     .map((head) => head.getAttribute("aria-sort"))"""

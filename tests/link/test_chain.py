@@ -103,6 +103,46 @@ def test_derivatives_behind_margin_links(kind):
     torch.testing.assert_close(found.hessian, matrices.diagonal(dim1=1, dim2=2))
 
 
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("kind", ["CrammerSinger", "OneVsRest"])
+def test_derivatives_of_forbidden_classes_and_soft_labels(kind, soft):
+    z, q = setting(4)
+    z[1, 2] = -torch.inf
+    q[1, 2] = 0.0
+    target = q / q.sum(1, keepdim=True) if soft else torch.tensor([0, 1, 2, 3, 0, 1])
+    module = getattr(lossmith, kind)("squared_hinge", reduction="sum")
+    found = lossmith.derivatives(module, z, target)
+
+    def one(z, t):
+        return module(z[None], t[None])
+
+    torch.testing.assert_close(found.gradient, vmap(grad(one))(z, target))
+    matrices = vmap(hessian(one))(z, target)
+    torch.testing.assert_close(found.hessian, matrices.diagonal(dim1=1, dim2=2))
+
+
+@pytest.mark.parametrize("far", [1.0, 8.0])
+@pytest.mark.parametrize("options", [{}, {"direction": "reverse"}, None])
+def test_derivatives_of_divergences(options, far):
+    """Both forms of ψ, and where a class has no probability on one side or on both."""
+    z, q = setting(5)
+    loss = lossmith.js_divergence if options is None else lossmith.kl_divergence
+    z, options = far * z, options or {}
+    if not options:
+        z[1, 2], q[1, 2] = -torch.inf, 0.0
+    else:
+        q = q + 0.01
+    target = q / q.sum(1, keepdim=True)
+    found = lossmith.derivatives(loss, z, target, **options)
+
+    def one(z, t):
+        return loss(z[None], t[None], reduction="sum", **options)
+
+    torch.testing.assert_close(found.gradient, vmap(grad(one))(z, target))
+    matrices = vmap(hessian(one))(z, target)
+    torch.testing.assert_close(found.hessian, matrices.diagonal(dim1=1, dim2=2))
+
+
 @pytest.mark.parametrize("name", [n for n, r in LEDGER.items() if r.family == "probability"])
 def test_through_the_margin(name):
     """g(m) = ψ(log σ(m)), at 60 digits: the rewriting changes digits, not the function."""

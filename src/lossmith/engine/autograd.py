@@ -71,8 +71,9 @@ def _total(road: Road, engine: Engine[Any], call: Any, mean: bool) -> tuple[Tens
             box: list[Number] = []
             total = _Reduced.apply(*inputs, (road, engine, call, mean, box))
             return total, box[0]
-    result = engine.run(call, "total")
-    value = result.total * share(result.mass) if mean else result.total
+    divided = mean and engine.divides(call)
+    result = engine.run(call, "mean" if divided else "total")
+    value = result.total * share(result.mass) if mean and not divided else result.total
     return _scalar(value, call.dtype), result.mass
 
 
@@ -102,18 +103,18 @@ class _Reduced(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
         road, engine, call, mean, box = arguments[-1]
-        ahead = engine.ahead(call, mean)
+        ahead, divided = engine.ahead(call, mean), mean and engine.divides(call)
         if ahead is None:
-            result = engine.run(call, "total")
+            result = engine.run(call, "mean" if divided else "total")
         else:
-            result = engine.run(call, "total+gradient", ahead)
+            result = engine.run(call, "mean+gradient" if divided else "total+gradient", ahead)
         box.append(result.mass)
         step = part = share(result.mass) if mean else 1.0
         if type(ahead) is float:  # it may be a guess; a tensor is the share itself
-            step = part / ahead if ahead else 0.0
+            step = part if ahead == 1.0 else part / ahead if ahead else 0.0
         elif ahead is not None:
             step = 1.0
-        value = _scalar(result.total * part, call.dtype)
+        value = _scalar(result.total if divided else result.total * part, call.dtype)
         ctx.save_for_backward(*call.strip())
         ctx.state, ctx.gradients = (road, engine, call, mean, ahead, step), result.gradients
         return value
@@ -124,7 +125,10 @@ class _Reduced(torch.autograd.Function):
         if not looking.backward_is_plain(upstream):
             reduction: Reduction = "mean" if mean else "sum"
             return *_differentiable(road, call.filled(ctx.saved_tensors), upstream, reduction), None
-        step = step * (upstream.item() if upstream.is_cpu else upstream)  # no device is waited for
+        if upstream.is_cpu and type(upstream) is Tensor:  # no device is waited for
+            step = step * upstream.item()
+        else:
+            step = upstream if type(step) is float and step == 1.0 else step * upstream
         if ahead is None:
             call = call.filled(ctx.saved_tensors)
             return *engine.run(call, "gradient", step).gradients, None

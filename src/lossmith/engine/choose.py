@@ -7,6 +7,7 @@ from torch import Tensor
 from lossmith.engine import eager
 from lossmith.engine.autograd import Road
 from lossmith.engine.cpu.engine import CPU
+from lossmith.engine.lean.engine import LEAN
 from lossmith.engine.plan import Output
 from lossmith.engine.protocol import NotHereError, Number, Result
 from lossmith.link.link import Call
@@ -15,6 +16,7 @@ from lossmith.link.link import Call
 CALLS = Road(
     engines=(
         CPU,
+        LEAN,
     ),
     graph=eager.graph,
 )  # fmt: skip
@@ -37,6 +39,6 @@ def explained(call: Call) -> str:
     for engine in CALLS.engines:
         why = engine.why_not(call, "total")
         if why is None:
-            return f"{engine.name}: {'; '.join((engine.does, *reasons))}"
+            return f"{engine.name}: {'; '.join(filter(None, (engine.does, *reasons)))}"
         reasons[why] = None
     return f"reference: {'; '.join(reasons)}"

@@ -71,6 +71,10 @@ class Blocks:
         """As if every row had weight 1."""
         return share(head.count) if mean else 1.0
 
+    def divides(self, head: Head) -> bool:
+        """No: sums are numbers here, which divide at no cost."""
+        return False
+
     def scale(self, gradient: Tensor, step: Number) -> None:
         """gradient *= step."""
         gradient.mul_(step)

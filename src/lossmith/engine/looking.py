@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -24,6 +25,9 @@ _dispatch_modes, _function_modes = (
 )
 
 
+MODES = "a dispatch mode is active"
+
+
 def watched() -> str | None:
     """Who sees every operation, and so must get plain ones; None: nobody does."""
     if is_compiling():
@@ -32,10 +36,10 @@ def watched() -> str | None:
         return "a torch.func transform is active"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation is active"
-    if _dispatch_modes() or _function_modes():
-        return "a dispatch mode is active"
     if _tracing() is not None:
         return "torch.jit.trace records plain operations"
+    if _dispatch_modes() or _function_modes():
+        return MODES
     return None
 
 
@@ -66,11 +70,14 @@ def readable(*values: Tensor) -> bool:
     return all(type(v) in PLAIN and v.is_cpu and not is_batch(v) for v in values)
 
 
+def ordinary(tensor: Tensor) -> bool:
+    """A tensor as torch makes them, or one that stands for such a tensor without its numbers."""
+    if type(tensor) in PLAIN:
+        return not is_batch(tensor)
+    fake = sys.modules.get("torch._subclasses.fake_tensor")
+    return fake is not None and isinstance(tensor, fake.FakeTensor)
+
+
 def backward_is_plain(upstream: Tensor) -> bool:
     """Neither a differentiable backward, nor a transform of it, nor many of them at once."""
-    return (
-        not torch.is_grad_enabled()
-        and _transform() is None
-        and type(upstream) is Tensor
-        and not is_batch(upstream)
-    )
+    return not torch.is_grad_enabled() and _transform() is None and ordinary(upstream)

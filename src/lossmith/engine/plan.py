@@ -9,7 +9,7 @@ from typing import Literal
 from lossmith.link.link import Linked
 
 Reduction = Literal["mean", "sum", "none"]
-Output = Literal["total", "total+gradient", "values", "gradient"]
+Output = Literal["total", "mean", "total+gradient", "mean+gradient", "values", "gradient"]
 
 
 FIXABLE = frozenset((-2.0, -1.0, 0.0, 1.0, 2.0, 3.0))

@@ -19,6 +19,7 @@ from torch import Tensor
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.torch_math import TORCH
 from lossmith.errors import FormulaError, UnsupportedError
+from lossmith.formula.program import Program
 from lossmith.link.infinity import beyond
 
 Expr = Any
@@ -87,11 +88,29 @@ def _derived(key: str, i: int) -> str:
     return name
 
 
+def program(key: str, orders: tuple[int, ...]) -> Program:
+    """One program of a registered expression in u and its derivatives of these orders."""
+    from lossmith.formula.lowering import make
+
+    names = [key]
+    for _ in range(max(orders)):
+        names.append(_partial(names[-1], 0))
+    (variable, *parameters) = _REGISTERED[key].arguments
+    outputs = tuple(_REGISTERED[names[order]].expression for order in orders)
+    return make(outputs, (variable,), tuple(parameters))
+
+
 def partials(key: str, order: int) -> Any:
     """The program of the order-th derivative in u of a registered expression."""
+    return run_text(derived(key, order))
+
+
+@constant_to_tracers
+def derived(key: str, order: int) -> str:
+    """The key of the order-th derivative in u of a registered expression."""
     for _ in range(order):
         key = _partial(key, 0)
-    return run_text(key)
+    return key
 
 
 @cache

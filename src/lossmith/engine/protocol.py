@@ -16,6 +16,7 @@ from lossmith.engine.plan import Output
 from lossmith.errors import UnsupportedError
 
 Number = float | Tensor  # on the CPU a number; elsewhere a tensor without dimensions: no wait
+LEARNED = "a parameter is a tensor: it may be learned or vary by element"  # for who takes numbers
 C = TypeVar("C", contravariant=True)
 
 
@@ -30,7 +31,7 @@ class NotHereError(UnsupportedError):
 class Result:
     """The sums of a call, and what was written besides."""
 
-    total: Number  # Σ weight · loss
+    total: Number  # Σ weight · loss; of the output "mean" divided by the mass
     mass: Number  # Σ weight
     gradients: tuple[Tensor | None, ...] = ()  # one for each of the call's `inputs`
     values: Tensor | None = None  # weight · loss, one of each loss, times the factor
@@ -63,6 +64,9 @@ class Engine(Protocol[C]):
         upstream gradient (rounded to half precision before a loss scale reaches it, it would lose
         what the scale is there to save; or it is as cheap to make then).
         """
+
+    def divides(self, call: C) -> bool:
+        """Whether it divides by the mass itself, if asked for a "mean" instead of a "total"."""
 
     def scale(self, gradient: Tensor, step: Number) -> Any:
         """gradient *= step in place: a buffer of this engine's own, that nobody has seen yet."""

@@ -43,4 +43,4 @@ def share(mass: float | Tensor) -> float | Tensor:
     """1 / mass, what one loss of weight 1 counts in a mean; 0 where the mass is 0."""
     if type(mass) is float or not isinstance(mass, Tensor):
         return 1.0 / mass if mass else 0.0
-    return torch.where(mass == 0, 0.0, 1.0 / mass)
+    return mass.reciprocal().masked_fill_(mass == 0, 0.0)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lossmith.engine.looking import constant_to_tracers
 from lossmith.engine.plan import FIXABLE
-from lossmith.engine.pointwise import _ready_for_tracers, partials, pointwise, register
+from lossmith.engine.pointwise import _ready_for_tracers, derived, pointwise, register
 from lossmith.link import forms
 from lossmith.link.counting import counted
 from lossmith.link.dtypes import compute_dtype
@@ -64,11 +64,8 @@ class Psi:
         self, u: Tensor, form: str = PLAIN, label: Tensor | None = None, order: int = 0
     ) -> Tensor:
         name = registered(self.key, form, self.fixed)
-        parameters = self._by_class(label)
-        if order:
-            found: Tensor = partials(name, order)(u, *parameters)[0]
-            return found
-        value: Tensor = pointwise(name).apply(u, *parameters)
+        parameters = self.by_class(label)
+        value: Tensor = pointwise(derived(name, order)).apply(u, *parameters)
         return value
 
     def at_zero(self, form: str = PLAIN) -> float:
@@ -79,7 +76,7 @@ class Psi:
             for form in forms:
                 _ready_for_tracers(registered(self.key, form, self.fixed))
 
-    def _by_class(self, label: Tensor | None) -> tuple[Any, ...]:
+    def by_class(self, label: Tensor | None) -> tuple[Any, ...]:
         """Shape parameters that are not fixed; one per class: of each row's, or along its axis."""
         call = self.call
         given = {name for name, _ in self.fixed}
@@ -131,13 +128,11 @@ def wide_losses(call: Call) -> tuple[Tensor, Tensor | None]:
     return rows.weigh(call.loss.link.losses(call, Psi(call), z, rows.target))
 
 
-def derivatives(call: Call) -> tuple[Tensor, Tensor] | None:
-    """Gradient and Hessian diagonal of the unreduced losses, where the link has them closed."""
+def derivatives(call: Call) -> tuple[Tensor, Tensor]:
+    """Gradient and Hessian diagonal of the unreduced losses, in closed form."""
     narrow, link = compute_dtype(call.prediction.dtype), call.loss.link
     call, z, rows = _prepared(call)
     found = link.derivatives(call, Psi(call), z, rows.target)
-    if found is None:
-        return None
     mass = rows.mass(z.dtype)
     if rows.keep is not None and mass is not None:
         keep, mass = link.along(rows.keep), link.along(mass)

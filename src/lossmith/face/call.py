@@ -40,13 +40,14 @@ def checked(
     if parameters:
         parameters = _parameters(loss, parameters, prediction)
     call = Call(loss, prediction, target, parameters, sample_weight, mask)
-    for option, value in zip(loss.options, options, strict=True):
-        default = option.default
-        # Not by == alone: of a tensor that is a tensor again.
-        if value is not default and (type(value) is not type(default) or value != default):
-            checks.option(call, option, value)
+    if options:
+        for option, value in zip(loss.options, options, strict=True):
+            default = option.default
+            # Not by == alone: of a tensor that is a tensor again.
+            if value is not default and (type(value) is not type(default) or value != default):
+                checks.option(call, option, value)
     if link.classes:
-        values.expect_logits(name, f"{link.name} {loss.key}", prediction, level)
+        values.expect_logits(name, name, prediction, level)
     return call
 
 

@@ -108,6 +108,9 @@ _HERE: dict[str, tuple[str, str]] = {
     "deepsupervision": ("Objective", "a sum of the loss at each depth, each with its weight"),
     "zeroone": ("zero_one", ""),
     "asymmetricsquared": ("expectile", ""),
+    **dict.fromkeys(("epe", "endpointerror", "endpoint", "keypoint", "l2norm", "euclidean",
+                     "euclideandistance", "distance", "norm"),
+                    ("Radial", 'any residual loss of a distance, "l1" for the distance itself')),
     **dict.fromkeys(("lasso", "l1regularization"), ("L1Penalty", "")),
     **dict.fromkeys(("ridge", "weightdecay", "l2regularization"), ("L2Penalty", "")),
 }  # fmt: skip

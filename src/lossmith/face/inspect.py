@@ -112,27 +112,10 @@ def derivatives(loss: Any, prediction: Tensor, target: Tensor, **settings: Any) 
     """
     call = _call(loss, prediction, target, settings)
     labels.refuse(call)
-    axis = call.loss.link.axis
-    with torch.enable_grad():
-        call.prediction = call.prediction.detach().to(compute_dtype(prediction.dtype))
-        z = call.prediction.requires_grad_()
+    with torch.no_grad():
+        call.prediction = prediction.detach().to(compute_dtype(prediction.dtype))
         value, _ = reference.losses(call)
-        if (closed := reference.derivatives(call)) is not None:
-            return Derivatives(value.detach(), *(part.detach() for part in closed))
-        (gradient,) = torch.autograd.grad(value.sum(), z, create_graph=True)
-        # One score per u and slope: the Hessian is diagonal. Rows of scores have a block each.
-        parts = (gradient,) if axis is None else gradient.unbind(axis)
-        columns = [_own(part, z) for part in parts]
-    if axis is None:
-        hessian = columns[0]
-    else:
-        hessian = torch.stack([c.select(axis, k) for k, c in enumerate(columns)], axis)
-    return Derivatives(value.detach(), gradient.detach(), hessian)
-
-
-def _own(gradient: Tensor, z: Tensor) -> Tensor:
-    (found,) = torch.autograd.grad(gradient.sum(), z, retain_graph=True, allow_unused=True)
-    return torch.zeros_like(z) if found is None else found
+        return Derivatives(value, *reference.derivatives(call))
 
 
 def _call(loss: Any, prediction: Tensor, target: Tensor, settings: dict[str, Any]) -> Call:

@@ -27,6 +27,7 @@ from lossmith.face.multiclass import OneVsRest as OneVsRest
 from lossmith.face.own import margin as margin
 from lossmith.face.own import probability as probability
 from lossmith.face.own import residual as residual
+from lossmith.face.radial import Radial as Radial
 from lossmith.formula import words
 from lossmith.formula.domain import Fraction as Fraction
 from lossmith.formula.domain import Interval as Interval
@@ -71,7 +72,7 @@ __all__ = [
     *("Fraction", "Interval", "NonNegative", "Positive", "Real", "Scale"),
     *("residual", "margin", "probability", "primitives", "presets"),
     *("Derivatives", "curve", "derivatives", "engine_for", "formula_of"),
-    *("Loss", "CrammerSinger", "OneVsRest"),
+    *("Loss", "CrammerSinger", "OneVsRest", "Radial"),
     *("LinearLoss", "linear_loss"),
     *_FUNCTIONS,
     *_MODULES,

@@ -140,3 +140,71 @@ def counted(call: Call, dtype: torch.dtype, *, trusted: bool = True) -> Counted:
         call.target, call.rows, dtype, call.mask, call.weight,
         labels=labels, axis=link.axis, spare=link.spare_target(call),
     )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Cut:
+    """The same decision, for whoever cuts what comes out instead of replacing what goes in.
+
+    Nothing is made that a call does not ask for; `target` is index 0 where a label is dropped, and
+    else as it was given.
+    """
+
+    count: int
+    target: Tensor
+    dropped: Tensor | None  # one flag for each loss
+    weight: Tensor | None  # of each loss, class weights folded in, 0 where dropped
+
+    def mass(self, dtype: torch.dtype) -> float | Tensor:
+        """Σ weight; a number where that is the count."""
+        if self.weight is not None:
+            return self.weight.sum()
+        if self.dropped is None:
+            return float(self.count)
+        return torch.rsub(self.dropped.sum(dtype=dtype), self.count)
+
+    def out(self, x: Tensor, axis: int | None = None) -> Tensor:
+        """0 in place where dropped; `axis`: along which one loss has several numbers."""
+        if self.dropped is None:
+            return x
+        return x.masked_fill_(self.dropped if axis is None else self.dropped.unsqueeze(axis), 0.0)
+
+
+def cut(call: Call, dtype: torch.dtype) -> Cut:
+    """Decide it for a call, weights in the dtype that is computed in."""
+    rows, target, index = call.rows, call.target, call.loss.link.labelled and call.hard
+    dropped = None if call.mask is None else ~call.mask.expand(rows)
+    weight = None if call.weight is None else call.weight.to(dtype).expand(rows)
+    own = dropped is None  # only what weighs 0 is dropped, and weighs 0 already
+    if weight is not None:
+        dropped = _either(dropped, weight == 0)
+    if index:
+        target = target.long()
+        if may_ignore(call):
+            dropped, own = _either(dropped, target == call.ignore_index), False
+        if dropped is not None:
+            target = target.masked_fill(dropped, 0)
+    if call.class_weight is not None:
+        by_class = call.class_weight.to(dtype)
+        if index:
+            of_label = by_class[target]
+        else:
+            axis = call.loss.link.axis or 0
+            shape = [1] * target.dim()
+            shape[axis] = -1
+            of_label = (target.to(dtype) * by_class.view(shape)).sum(axis)
+        dropped = _either(dropped, of_label == 0)
+        weight = of_label if weight is None else weight * of_label
+        own = own and index  # shares of what is dropped may be anything
+    if weight is not None and dropped is not None and not own:
+        weight = weight.masked_fill(dropped, 0.0)
+    return Cut(call.count, target, dropped, weight)
+
+
+def may_ignore(call: Call) -> bool:
+    """Whether an index may be the ignored one, as far as its dtype tells."""
+    return call.hard and (call.target.dtype.is_signed or call.ignore_index >= 0)
+
+
+def _either(a: Tensor | None, b: Tensor) -> Tensor:
+    return b if a is None else a | b

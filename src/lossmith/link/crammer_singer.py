@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,12 +38,39 @@ class CrammerSinger(OfClasses):
         if call.hard:
             own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)
             rival = torch.where(hot(target, z), -torch.inf, z).max(1).values
-            return psi(_ahead(own, rival), label=target)
+            return psi(ahead_of(own, rival), label=target)
         first = z.max(1, keepdim=True)
         best = hot(first.indices.squeeze(1), z)
         second = torch.where(best, -torch.inf, z).max(1, keepdim=True).values
-        ahead = _ahead(z, torch.where(best, second, first.values))
-        return part(psi, ahead, target).sum(1)
+        apart = ahead_of(z, torch.where(best, second, first.values))
+        return part(psi, apart, target).sum(1)
+
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if call.hard:
+            own = target.unsqueeze(1)
+            rival = torch.where(hot(target, z), -torch.inf, z).max(1, keepdim=True)
+            ahead = ahead_of(torch.gather(z, 1, own), rival.values)
+            none = torch.zeros_like(z)
+
+            def spread(order: int, sign: float) -> Tensor:
+                each = psi(ahead, label=own, order=order)
+                return none.scatter(1, own, each).scatter_add(1, rival.indices, sign * each)
+
+        else:
+            first = z.max(1, keepdim=True)
+            best = hot(first.indices.squeeze(1), z)
+            second = torch.where(best, -torch.inf, z).max(1, keepdim=True)
+            ahead = ahead_of(z, torch.where(best, second.values, first.values))
+
+            def spread(order: int, sign: float) -> Tensor:
+                each = part(partial(psi, order=order), ahead, target)
+                top = torch.gather(each, 1, first.indices)
+                rest = sign * (each.sum(1, keepdim=True) - top)
+                each = each.scatter_add(1, first.indices, rest)
+                return each.scatter_add(1, second.indices, sign * top)
+
+        # A pair of scores moves u, one up and one down: both have its curvature.
+        return spread(1, -1.0), spread(2, 1.0)
 
     def why_no_kernel(self, call: Call) -> str | None:
         return indices_only(self.name, call)
@@ -59,7 +87,7 @@ class CrammerSinger(OfClasses):
         )
 
 
-def _ahead(own: Tensor, rival: Tensor) -> Tensor:
+def ahead_of(own: Tensor, rival: Tensor) -> Tensor:
     """own - rival, and certain without a rival: not infinite, where a derivative may be NaN."""
     return torch.where((rival == -torch.inf) & (own > -torch.inf), CERTAIN, own - rival)
 

@@ -38,9 +38,9 @@ class Psi(Protocol):
     def __call__(
         self, u: Tensor, form: str = PLAIN, label: Tensor | None = None, order: int = 0
     ) -> Tensor:
-        """ψ in one of its forms (see forms.py), or its derivative of an order.
+        """ψ in one of its forms (see forms.py), or its derivative of an order; differentiable.
 
-        Order 0 can be differentiated, to any order. `label` picks a parameter that is given for
+        `label` picks a parameter that is given for
         each class; without one it lies along the class dimension.
         """
 
@@ -62,16 +62,12 @@ class Linked:
     link: Link
     name: str
     key: str
+    options: tuple[Option, ...]  # what it takes beside its parameters
 
     @property
     def classes(self) -> bool:
         """Whether the prediction has a score for each class."""
         return self.link.classes
-
-    @property
-    def options(self) -> tuple[Option, ...]:
-        """What this loss takes beside its parameters."""
-        return self.link.options(self.formula)
 
     def takes(self, option: Option) -> bool:
         """Whether it has an option."""
@@ -87,7 +83,7 @@ def linked(formula: Formula, link: Link) -> Linked:
     """A formula under a link; an error in words if that one cannot feed it."""
     link.admit(formula)
     name = formula.name if link.natural else f"{link.name}_{formula.name}"
-    return Linked(formula, link, name, known(formula))
+    return Linked(formula, link, name, known(formula), link.options(formula))
 
 
 @dataclass(slots=True)
@@ -239,11 +235,9 @@ class Link:
         """
         raise NotImplementedError
 
-    def derivatives(
-        self, call: Call, psi: Psi, z: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor] | None:
-        """Gradient and Hessian diagonal of each loss in closed form; None: by differentiating."""
-        return None
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient and Hessian diagonal of each loss, in closed form by ψ' and ψ''."""
+        raise NotImplementedError
 
     # -- labels ----------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Every link, one line each, and the formula under one of them.
 
     residual        u = prediction - target                   target: real, the prediction's shape
+    norm            u = ‖prediction - target‖, last dimension  target: real, the prediction's shape
     margin          u = s·score, s = ±1                       target: 0 … 1 (soft) or ±1 (signed)
     softmax         u = log p_target, p = softmax(logits)     target: class index or distribution
     crammer_singer  u = z_target - max of the other logits    target: class index or distribution
@@ -18,6 +19,7 @@ from lossmith.formula.record import Formula
 from lossmith.link.crammer_singer import CrammerSinger
 from lossmith.link.link import Link, Linked, linked
 from lossmith.link.margin import Margin
+from lossmith.link.norm import Norm
 from lossmith.link.one_vs_rest import OneVsRest
 from lossmith.link.ratio import Ratio
 from lossmith.link.residual import Residual
@@ -25,7 +27,7 @@ from lossmith.link.softmax import Softmax
 
 LINKS: dict[str, Link] = {
     made.name: made
-    for made in (Residual(), Margin(), Softmax(), CrammerSinger(), OneVsRest(), Ratio())
+    for made in (Residual(), Norm(), Margin(), Softmax(), CrammerSinger(), OneVsRest(), Ratio())
 }
 _NATURAL = {made.family: made for made in LINKS.values() if made.natural}
 

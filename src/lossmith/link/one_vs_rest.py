@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +31,21 @@ class OneVsRest(OfClasses):
         if call.hard:
             return psi(torch.where(hot(target, z), z, -z)).sum(1)
         return (part(psi, z, target) + part(psi, -z, 1 - target)).sum(1)
+
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        barred = z == -torch.inf
+        z = torch.where(barred, -CERTAIN, z)
+        found = []
+        for order, sign in ((1, -1.0), (2, 1.0)):
+            slope = partial(psi, order=order)
+            if call.hard:
+                own = hot(target, z)
+                each = slope(torch.where(own, z, -z))
+                each = torch.where(own, each, sign * each)
+            else:
+                each = part(slope, z, target) + sign * part(slope, -z, 1 - target)
+            found.append(torch.where(barred, 0.0, each))
+        return found[0], found[1]
 
     def why_no_kernel(self, call: Call) -> str | None:
         return indices_only(self.name, call)

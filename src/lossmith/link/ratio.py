@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lossmith.errors import DtypeError, InputError, ShapeError
 from lossmith.formula.record import Formula
-from lossmith.link import shapes
+from lossmith.link import chain, shapes
 from lossmith.link.counting import tolerance
 from lossmith.link.dtypes import FLOATS
 from lossmith.link.forms import MIRROR, PLAIN, at_zero, expression
@@ -100,6 +100,14 @@ class Ratio(Link):
         q, p = (log_q.exp(), log_q), (log_p.exp() if call.scores else target, log_p)
         return _terms(psi, *((q, p) if call.reverse else (p, q))).sum(1)
 
+    def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        log_q = log_softmax(z)
+        log_p = log_softmax(target) if call.scores else torch.log(target)
+        q, p = (log_q.exp(), log_q), (log_p.exp() if call.scores else target, log_p)
+        slope, curvature = _in_log_q(psi, q, p, reverse=call.reverse)
+        gradient = chain.softmax_gradient(slope, q[0])
+        return gradient, chain.softmax_hessian_diagonal(slope, curvature, q[0])
+
     def faults(self, call: Call) -> Iterator[Fault]:
         if not call.scores:
             wide = call.target.detach().double()
@@ -139,6 +147,42 @@ def _terms(psi: Psi, first: Probabilities, second: Probabilities) -> Tensor:
     there = b * psi(torch.where(far, -u, -_BORDER), MIRROR)
     limit = torch.where(no_a, _share(b, psi.at_zero(MIRROR)), _share(a, psi.at_zero(PLAIN)))
     return torch.where(near, here, torch.where(far, there, limit))
+
+
+def _in_log_q(
+    psi: Psi, q: Probabilities, p: Probabilities, *, reverse: bool
+) -> tuple[Tensor, Tensor]:
+    """First and second derivative of each class's term in log q."""
+    (a, log_a), (b, log_b) = (q, p) if reverse else (p, q)
+    no_a, no_b = log_a == -torch.inf, log_b == -torch.inf
+    u = torch.where(no_b, 0.0, log_b) - torch.where(no_a, 0.0, log_a)
+    inside = ~(no_a | no_b)
+    near = inside & (u <= _BORDER)
+    here, there = torch.where(near, u, 0.0), torch.where(inside & ~near, -u, -_BORDER)
+    plain, mirror = (
+        tuple(psi(at, form, order=order) for order in range(3))
+        for at, form in ((here, PLAIN), (there, MIRROR))
+    )
+    # Of the side that q averages over the weight moves with u, of the other only u does.
+    by_a, by_b = (_weighted, _moved) if reverse else (_moved, _weighted)
+    inner, outer = by_a(a, plain), by_b(b, mirror)
+    ends = torch.where(no_a, _share(b, psi.at_zero(MIRROR)), _share(a, psi.at_zero(PLAIN)))
+    ends = torch.where(no_a != reverse, ends, 0.0)  # where it is q's share
+    slope, curvature = (
+        torch.where(near, i, torch.where(inside, o, ends))
+        for i, o in zip(inner, outer, strict=True)
+    )
+    return slope, curvature
+
+
+def _moved(share: Tensor, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """share·ψ(log q + …): the share is p."""
+    return share * at[1], share * at[2]
+
+
+def _weighted(share: Tensor, at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """q·ψ(… - log q)."""
+    return share * (at[0] - at[1]), share * (at[0] - 2 * at[1] + at[2])
 
 
 def _share(probability: Tensor, limit: float) -> Tensor:

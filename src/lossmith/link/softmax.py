@@ -51,7 +51,7 @@ class Softmax(OfClasses):
 
     def derivatives(self, call: Call, psi: Psi, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         z = held(z)
-        share = _portion(call, z, target)
+        share = portion(call, z, target)
         u = torch.log_softmax(z, 1)
         plain = call.hard and not call.label_smoothing  # by its own margin, as its loss goes
         best = target.unsqueeze(1) if plain else z.argmax(1, keepdim=True)
@@ -123,7 +123,7 @@ def _finite(call: Call, psi: Psi, z: Tensor, target: Tensor) -> Tensor:
         own = torch.gather(z, 1, target.unsqueeze(1)).squeeze(1)
         value = psi(class_margin(own, z, hot(target, z)), MARGIN, target)
         return value if call.alpha is None else value * call.alpha.to(z.dtype)[target]
-    share = _portion(call, z, target)
+    share = portion(call, z, target)
     # One class at most has a p that may round to 1, where ψ'' need not exist: it goes by its
     # margin, like an index; for the others p ≤ 1/2 and log p is as good.
     best = z.detach().argmax(1, keepdim=True)
@@ -144,7 +144,7 @@ def class_margin(own: Tensor, z: Tensor, flags: Tensor) -> Tensor:
     return torch.where(alone & (own > -torch.inf), CERTAIN, own - rest)
 
 
-def _portion(call: Call, z: Tensor, target: Tensor) -> Tensor:
+def portion(call: Call, z: Tensor, target: Tensor) -> Tensor:
     """What ψ(log p_k) counts: the label's share, smoothed over allowed classes, times alpha_k."""
     share = hot(target, z).to(z.dtype) if call.hard else target
     if call.label_smoothing:

@@ -11,7 +11,7 @@ from lossmith.engine import looking
 from lossmith.engine.cpu import launch
 from lossmith.engine.cpu.machine import without
 from lossmith.engine.plan import Output
-from lossmith.engine.protocol import Number
+from lossmith.engine.protocol import LEARNED, Number
 from lossmith.link.link import Call, Linked
 
 _HALVES = (torch.bfloat16, torch.float16)
@@ -23,7 +23,6 @@ _PAIRS = frozenset((p, t) for p in _DTYPES for t in _TARGETS) - {
 }
 # What prediction and target may be, as one fact.
 _SERVED = frozenset((a, b, p, t) for a in looking.PLAIN for b in looking.PLAIN for p, t in _PAIRS)
-_LEARNED = "a parameter is a tensor: it may be learned or vary by element"
 # Scales and parameters for which nothing inside a kernel leaves the numbers of its type without the
 # result: the least scale s, the largest s^power of ψ(r) = s^power·ψ₀(r/s), the largest parameter.
 # Below that, what is lost is ψ₀ itself where it is subnormal (docs/architecture.md, Limits).
@@ -55,13 +54,13 @@ class Cpu:
         if call.parameters:
             for p in call.parameters:
                 if type(p) is not float and isinstance(p, Tensor):
-                    return _LEARNED
+                    return LEARNED
             if (why := _out_of_reach(call.loss, call.parameters, prediction.dtype)) is not None:
                 return why
         alpha = call.alpha
         if alpha is not None and type(alpha) is not float:
             if not call.loss.classes or alpha.requires_grad:
-                return _LEARNED
+                return LEARNED
             if type(alpha) not in looking.PLAIN:
                 return "alpha is a tensor subclass"
         return call.loss.link.why_no_kernel(call)
@@ -75,6 +74,10 @@ class Cpu:
         if not mean:
             return 1.0
         return 1.0 / count if (count := call.count) else 0.0
+
+    def divides(self, call: Call) -> bool:
+        """No: sums are numbers here, which divide at no cost."""
+        return False
 
     def scale(self, gradient: Tensor, step: Number) -> None:
         """gradient *= step."""

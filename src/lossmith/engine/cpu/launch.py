@@ -62,7 +62,7 @@ def _kernel(
             weight=call.weight is not None,
             mask=call.mask is not None,
             balanced=call.alpha is not None,
-            hard=call.hard,
+            hard=link.labelled and call.hard,
             class_weight=call.class_weight is not None,
             smoothed=call.label_smoothing > 0,
             contiguous=contiguous,
@@ -141,10 +141,11 @@ def _pointers(
     """
     dtype = torch.float64 if prediction.dtype == torch.float64 else torch.float32
     alive = [prediction, target]
+    losses = prediction.shape if rows is None else rows
     if call.weight is not None:
-        alive.append(_plain(_as(dtype, call.weight), rows or prediction.shape))
+        alive.append(_plain(_as(dtype, call.weight), losses))
     if call.mask is not None:
-        alive.append(_plain(call.mask, rows or prediction.shape))
+        alive.append(_plain(call.mask, losses))
     if call.class_weight is not None:
         alive.append(_plain(_as(dtype, call.class_weight)))
     if call.alpha is not None and isinstance(call.alpha, Tensor):
@@ -157,7 +158,7 @@ def _pointers(
         alive.append(gradient)
     if output == "values":
         alike = rows is None and dtype == prediction.dtype
-        values = fresh_like(prediction) if alike else fresh(rows or prediction.shape, dtype)
+        values = fresh_like(prediction) if alike else fresh(losses, dtype)
         alive.append(values)
     pointers = list(map(_address, alive))
     if min(pointers) < _LOWEST:
@@ -192,15 +193,17 @@ def _in_memory(call: Call, tensor: Tensor) -> Tensor:
 
 def _rows(call: Call, output: Output, factor: float, upstream: Tensor | None) -> Result:
     prediction, target = _plain(call.prediction), _plain(call.target)
-    examples, classes, *inside = prediction.shape
-    inner = math.prod(inside)
-    rows = examples * inner
+    link, shape = call.loss.link, prediction.shape
+    losses = link.rows(shape)
+    classes = shape[link.axis]  # type: ignore[index]  # or coordinates
+    rows, inner = math.prod(losses), math.prod(shape[link.axis :][1:])
     smoothing = call.label_smoothing
-    panel = classes < _NARROW and call.loss.link.panels and not smoothing and call.hard
-    block_rows = 4 * panels.LANES if panel else max(1, min(64, 16384 // classes))
+    panel = classes < _NARROW and link.panels and not smoothing and call.hard
+    most = 64 if link.classes else 4096
+    block_rows = 4 * panels.LANES if panel else max(1, min(most, 16384 // classes))
     blocks = -(-rows // block_rows)
     alive, arguments, gradient, values = _pointers(
-        call, output, upstream, prediction, target, (examples, *inside)
+        call, output, upstream, prediction, target, losses
     )
     partial, address = _sums(blocks)
     arguments.append(address)

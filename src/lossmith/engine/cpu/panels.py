@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 
 from lossmith.engine.cpu.rows import RowLoop
 from lossmith.engine.kernel.bodies import BODIES
+from lossmith.engine.kernel.words import Row
 from lossmith.engine.plan import Plan
 
 LANES = 64  # rows in a panel: four vectors of the widest kind, so that a loop runs at full width
@@ -22,7 +23,7 @@ def _lane(name: str) -> str:
     return f"lanes[{'' if not place else 'width + ' if place == 1 else f'{place} * width + '}r]"
 
 
-class Panels(RowLoop):
+class Panels(RowLoop, Row):
     """A loop over panels of rows."""
 
     def __init__(self, plan: Plan, parameters: tuple[str, ...]) -> None:

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 
 from lossmith.engine.cpu.text import Loop, load
 from lossmith.engine.kernel.bodies import BODIES
-from lossmith.engine.kernel.words import LongRow, Row
+from lossmith.engine.kernel.words import LongRow, Walk, Whole
 from lossmith.engine.plan import Plan
 from lossmith.link.counting import tolerance
 
 
-class RowLoop(Loop, Row):
+class RowLoop(Loop, Whole):
     """What every loop over rows has: its first arguments, and which rows count."""
 
     def __init__(self, plan: Plan, parameters: tuple[str, ...]) -> None:
@@ -46,24 +46,19 @@ class RowLoop(Loop, Row):
         return f"{base} + {index}" if self.plan.contiguous else f"{base} + {index} * inner"
 
 
-class Rows(RowLoop, LongRow):
-    """A loop over rows."""
+class Walker(RowLoop, Walk):
+    """A loop that walks along one row after the other; a scratch row holds what is put aside."""
 
-    def __init__(self, plan: Plan, parameters: tuple[str, ...]) -> None:
-        super().__init__(plan, parameters)
-        self.pointer("scratch", "T")
-        if plan.smoothed:
-            self.numbers("smoothing")
-        self.numbers(*parameters, "factor")
-        self.score, self.kept, self.distance = self.own("k"), "scratch[classes + k]", "scratch[k]"
-        self.label = load("target", plan.target, self.at("base"))
-        # Where a row can be read twice, and its gradient can hold the exponentials meanwhile.
-        self._plain = plan.contiguous and plan.prediction in ("float32", "float64")
-        self._held = f"gradient[{self.at('base')}]" if self._plain else "scratch[k]"
+    kept = "scratch[k]"
 
-    def own(self, index: str) -> str:
-        """The text of one score."""
-        return self.read(self.at("base", index))
+    @property
+    def vouching(self) -> str:
+        """What is added up though nobody asks for it: a finite sum vouches for every number."""
+        return "slope" if self.plan.output == "gradient" else "w * value"
+
+    def admit(self) -> None:
+        """w: the weight of the row, 0 where it does not count or its label is refused."""
+        self.weigh()
 
     def refuse(self, valid: str) -> None:
         self.line(f"bad += 0 if {valid} else 1")
@@ -90,6 +85,36 @@ class Rows(RowLoop, LongRow):
         else:
             with self.block(f"if {where}:"):
                 self.store(self.at("base", to), gradient)
+
+
+class Rows(Walker, LongRow):
+    """A loop over rows of class scores."""
+
+    kept = "scratch[classes + k]"
+
+    def __init__(self, plan: Plan, parameters: tuple[str, ...]) -> None:
+        super().__init__(plan, parameters)
+        self.pointer("scratch", "T")
+        if plan.smoothed:
+            self.numbers("smoothing")
+        self.numbers(*parameters, "factor")
+        self.score, self.distance = self.own("k"), "scratch[k]"
+        self.label = load("target", plan.target, self.at("base"))
+        # Where a row can be read twice, and its gradient can hold the exponentials meanwhile.
+        self._plain = plan.contiguous and plan.prediction in ("float32", "float64")
+        self._held = f"gradient[{self.at('base')}]" if self._plain else "scratch[k]"
+
+    def own(self, index: str) -> str:
+        """The text of one score."""
+        return self.read(self.at("base", index))
+
+    def admit(self) -> None:
+        super().admit()
+        if self.plan.hard:
+            _class(self)
+        else:
+            with self.block("if w != K(0.0):"):
+                _shares(self)
 
     def others(self) -> None:
         spans = ("range(y)", "range(y + 1, classes)") if self._plain else ("range(classes)",)
@@ -147,7 +172,7 @@ class Rows(RowLoop, LongRow):
         self.line(f"z_y = {self.own('y')}")
 
 
-def write(k: Rows) -> Rows:
+def write(k: Walker) -> Walker:
     """The kernel of a plan: the loops around its body."""
     with k.block("for block in range(first, last):"):
         k.line("total, mass, bad = 0.0, 0.0, 0")
@@ -155,8 +180,7 @@ def write(k: Rows) -> Rows:
             k.line(f"base = {k.place}")
             _admit(k)
             BODIES[k.plan.body].write(k)
-            # What is not asked for is added up all the same: a finite sum vouches for it.
-            k.add("total", "slope" if k.plan.output == "gradient" else "w * value")
+            k.add("total", k.vouching)
             if k.total:
                 k.add("mass", "w")
             if k.plan.output == "values":
@@ -165,14 +189,9 @@ def write(k: Rows) -> Rows:
     return k
 
 
-def _admit(k: Rows) -> None:
+def _admit(k: Walker) -> None:
     """A row that is masked, ignored or wrongly labelled is not looked at."""
-    k.weigh()
-    if k.plan.hard:
-        _class(k)
-    else:
-        with k.block("if w != K(0.0):"):
-            _shares(k)
+    k.admit()
     with k.block("if w == K(0.0):"):
         if k.gradient:
             with k.each():

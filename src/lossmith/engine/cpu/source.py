@@ -13,8 +13,11 @@ from typing import NamedTuple
 from lossmith.engine.cpu import elementwise, panels, rows
 from lossmith.engine.cpu.elementwise import Elements
 from lossmith.engine.cpu.panels import Panels
+from lossmith.engine.cpu.points import Points
 from lossmith.engine.cpu.rows import Rows
 from lossmith.engine.cpu.text import Loop
+from lossmith.engine.kernel.bodies import BODIES
+from lossmith.engine.kernel.words import Point
 from lossmith.engine.plan import Plan
 from lossmith.formula.dialect import Dialect
 from lossmith.formula.record import Formula
@@ -113,6 +116,8 @@ def _loop(plan: Plan, names: tuple[str, ...], scaled: bool, stream: bool) -> Loo
     """The kernel's function: the body in the loop that suits it."""
     if plan.axis is None:
         return elementwise.write(Elements(plan, names, scaled=scaled, stream=stream))
+    if BODIES[plan.body].words is Point:
+        return rows.write(Points(plan, names, scaled=scaled))
     if plan.panels:
         return panels.write(Panels(plan, names))
     return rows.write(Rows(plan, names))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lossmith.engine.kernel import crammer_singer, margin, one_vs_rest, residual, softmax
+from lossmith.engine.kernel import crammer_singer, margin, norm, one_vs_rest, residual, softmax
+from lossmith.engine.kernel.words import Element, LongRow, Point, Row
 from lossmith.engine.plan import Plan
 
 
@@ -19,12 +20,14 @@ class Body:
 
     write: Callable[..., None]  # of an element it is also told whether its label may be soft
     softness: Callable[[Plan], str | None] = _never  # the test for that, see margin.py
+    words: type = Element  # what it is written in
 
 
 BODIES = {
     "residual": Body(residual.write),
     "margin": Body(margin.write, margin.softness),
-    "softmax": Body(softmax.write),
-    "crammer_singer": Body(crammer_singer.write),
-    "one_vs_rest": Body(one_vs_rest.write),
+    "norm": Body(norm.write, words=Point),
+    "softmax": Body(softmax.write, words=Row),
+    "crammer_singer": Body(crammer_singer.write, words=LongRow),
+    "one_vs_rest": Body(one_vs_rest.write, words=LongRow),
 }

@@ -60,18 +60,22 @@ class Element(Words):
     scaled: bool  # whether the residual is divided by `scale`
 
 
-class Row(Words):
-    """One row of class scores z_k, whose own class is y; at its end stand value and slope.
-
-    Slopes are multiplied by what the row counts, `step`, before they are written to its gradient.
-    """
-
-    score: str  # inside `each`: the text of z_k
-    label: str  # the text of q_k, where the target is a distribution
+class Whole(Words):
+    """Numbers that are one loss together: a row of scores, or the coordinates of a point."""
 
     @abstractmethod
     def step(self, slope: str = "") -> None:
-        """step: weight of the row, factor of the call and upstream gradient, times `slope`."""
+        """step: weight of the loss, factor of the call and upstream gradient, times `slope`.
+
+        Slopes are multiplied by it before they are written to the gradient.
+        """
+
+
+class Row(Whole):
+    """One row of class scores z_k, whose own class is y; at its end stand value and slope."""
+
+    score: str  # inside `each`: the text of z_k
+    label: str  # the text of q_k, where the target is a distribution
 
     @abstractmethod
     def others(self) -> None:
@@ -82,10 +86,46 @@ class Row(Words):
         """The gradient after `others`: share · e^(z_k - top), and `own` for the row's own class."""
 
 
-class LongRow(Row):
-    """What only a skeleton knows that walks along one row: sums over classes of anything."""
+class Walk(Whole):
+    """What only a skeleton knows that walks along them: sums over entries k."""
 
     kept: str  # inside `each`: the text of what `keep` has put aside
+
+    @abstractmethod
+    def start(self, *names: str) -> None:
+        """Sums over entries that begin here."""
+
+    @abstractmethod
+    def each(self) -> AbstractContextManager[None]:
+        """What is written inside happens for every entry k."""
+
+    @abstractmethod
+    def add(self, name: str, text: str) -> None:
+        """Inside `each`: add to a sum."""
+
+    @abstractmethod
+    def keep(self, text: str) -> None:
+        """Inside `each`: put a number of this entry aside, for a later `each`."""
+
+    @abstractmethod
+    def give(self, gradient: str, to: str = "k", where: str | None = None) -> None:
+        """Write the gradient of an entry: inside `each` of k, elsewhere of another."""
+
+
+class Point(Walk):
+    """One point, k its coordinates; at its end stand value and slope."""
+
+    scaled: bool  # whether the distance is divided by `scale`
+    away: str  # inside `each`: the text of z_k - t_k
+
+    @abstractmethod
+    def farthest(self, name: str, text: str) -> None:
+        """Inside `each`: the largest of what is not negative; of NaN it may be anything."""
+
+
+class LongRow(Row, Walk):
+    """A row whose skeleton walks along it, class by class."""
+
     distance: str  # inside `each`, after `best`: the text of z_k - top
 
     @abstractmethod
@@ -101,23 +141,3 @@ class LongRow(Row):
 
         The gradient is 0 from here on, but for what is given.
         """
-
-    @abstractmethod
-    def start(self, *names: str) -> None:
-        """Sums over classes that begin here."""
-
-    @abstractmethod
-    def each(self) -> AbstractContextManager[None]:
-        """What is written inside happens for every class k."""
-
-    @abstractmethod
-    def add(self, name: str, text: str) -> None:
-        """Inside `each`: add to a sum."""
-
-    @abstractmethod
-    def keep(self, text: str) -> None:
-        """Inside `each`: put a number of this class aside, for a later `each`."""
-
-    @abstractmethod
-    def give(self, gradient: str, to: str = "k", where: str | None = None) -> None:
-        """Write the gradient of a class: inside `each` of k, elsewhere of another."""

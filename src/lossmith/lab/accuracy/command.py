@@ -27,10 +27,11 @@ PIPED_WIDTH = 120
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--engine",
-    type=click.Choice(["both", "cpu", "reference", "numpy"]),
-    default="both",
+    type=click.Choice(["all", "cpu", "reference", "lean", "numpy"]),
+    default="all",
     show_default=True,
-    help="Whose results to check: both engines', or the formulas' over NumPy's arrays.",
+    help="Whose results to check: every engine's (lean: the reference's short forms), or the "
+    "programs' over NumPy's arrays.",
 )
 @click.option(
     "--points",
@@ -79,7 +80,7 @@ def accuracy(
             )
     if json_file is not None:
         need_folder(json_file)
-    engines = ("cpu", "reference") if engine == "both" else (engine,)
+    engines = ("cpu", "reference", "lean") if engine == "all" else (engine,)
     rows = _measure(records, engines, points)
     output = Console()
     if not output.is_terminal:

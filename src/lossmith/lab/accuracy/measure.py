@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 import lossmith
+from lossmith.engine.lean import programs
 from lossmith.engine.pointwise import partials, register
 from lossmith.formula import exact, numpy_math
 from lossmith.formula.calculus import base, derivative
@@ -26,7 +27,7 @@ from lossmith.formula.record import Formula
 from lossmith.lab.accuracy.points import Numbers, kinks, points
 from lossmith.link.forms import through_margin
 
-Engine = Literal["cpu", "reference", "numpy"]
+Engine = Literal["cpu", "reference", "lean", "numpy"]
 Truth = list[Any]
 ORDERS = ("value", "slope", "curvature")
 TARGETS = {"float32": 1e-6, "float64": 1e-13}
@@ -150,6 +151,20 @@ def reference(subject: Subject, x: Numbers) -> list[Numbers]:
     ]
 
 
+def lean(subject: Subject, x: Numbers) -> list[Numbers]:
+    """Value and slope by the short forms that run where there is no kernel."""
+    record, (scale, power) = subject.record, subject.scale
+    name = f"{record.name}({subject.variable}), measured"
+    key = register(name, _expression(subject), ("u", *subject.shape))
+    u, numbers = torch.from_numpy(x) / scale, tuple(subject.shape.values())
+    form = programs.form(key, (0, 1), numbers, u.dtype)
+    found = form.run(-u if form.turned else u, *numbers)
+    return [
+        (value * (factor * scale ** (power - order))).numpy()
+        for order, (value, factor) in enumerate(zip(found, form.factors, strict=True))
+    ]
+
+
 def numpy(subject: Subject, x: Numbers) -> list[Numbers]:
     """Value, slope and curvature by the programs over NumPy's arrays."""
     scale, power = subject.scale
@@ -202,7 +217,7 @@ def error(got: float, truth: Any, bound: Any, info: Any) -> float:
 def measure(
     record: Formula,
     dtype: str,
-    engines: Sequence[Engine] = ("cpu", "reference"),
+    engines: Sequence[Engine] = ("cpu", "reference", "lean"),
     count: int = 1000,
     **parameters: float,
 ) -> list[Row]:
@@ -222,7 +237,7 @@ def _measure(subject: Subject, engines: Sequence[Engine], count: int) -> Iterato
     for engine in engines:
         if engine == "cpu" and subject.record.family == "probability" and subject.variable == "u":
             continue  # kernels take logits; their u is already rounded
-        measured = {"cpu": cpu, "reference": reference, "numpy": numpy}[engine]
+        measured = {"cpu": cpu, "reference": reference, "lean": lean, "numpy": numpy}[engine]
         results = measured(subject, x)
         for order, result in enumerate(results):
             worst = (-1.0, 0.0, 0.0, mp.mpf(0))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossmith.errors import InputError
-from lossmith.lab.bench.settings import ROWS, Settings, chosen
+from lossmith.lab.bench.settings import COUNTED, ROWS, Settings, chosen
 from lossmith.lab.output import make_room, write
 
 if TYPE_CHECKING:
@@ -55,26 +55,29 @@ def bench(
 
     Value and gradient of each contender are held against float64 before it is timed. Contenders
     take turns; a ratio is the median over the rounds, with its quartiles. A missed target is shown
-    as missed; the exit code is 1 only if a result is wrong.
+    as missed; the exit code is 1 only if a result is wrong. The row `reference` is counted, not
+    timed: two runs of it give the same table.
 
     \b
     Examples:
       lossmith bench
       lossmith bench --rows focal,small --threads 1
+      lossmith bench --rows reference
     """  # noqa: D301 - click's own mark
     if quick and update_readme:
         raise InputError("--quick measures too little for a README. Leave one of the two out.")
-    from lossmith.lab.bench.pages import Pages
+    from lossmith.lab.bench.pages import BLOCK, COUNTS, Pages
 
     names = chosen(rows)
-    pages = Pages(readme) if update_readme else None
+    counted, timed = COUNTED in names, names != (COUNTED,)
+    pages = Pages(readme, timed=timed, counted=counted) if update_readme else None
     if json_file:
         make_room(json_file)
 
     import torch
     from rich.console import Console
 
-    from lossmith.lab.bench import report, table, weather
+    from lossmith.lab.bench import launches, report, table, weather
 
     before = torch.get_num_threads()
     settings = Settings(names, threads or before, quick)
@@ -83,6 +86,7 @@ def bench(
     torch.set_num_threads(settings.threads)
     try:
         results = list(_measure(settings, messages))
+        counts = list(launches.all_cases()) if counted else []
     finally:
         torch.set_num_threads(before)
     seconds = time.perf_counter() - begin
@@ -91,15 +95,20 @@ def bench(
     tables = Console()
     if not tables.is_terminal:
         tables = Console(width=PIPED_WIDTH)
-    tables.print(table.table(results))
-    tables.print(report.about(found), style="dim", highlight=False)
-    if quick:
-        tables.print("A quick run: these figures mean nothing.", style="bold")
+    if timed:
+        tables.print(table.table(results))
+        tables.print(report.about(found), style="dim", highlight=False)
+        if quick:
+            tables.print("A quick run: these figures mean nothing.", style="bold")
+    if counted:
+        tables.print(table.launched(counts))
+        tables.print(report.counted(), style="dim", highlight=False)
     if json_file:
-        write(json_file, report.as_text(report.as_data(results, settings, found, seconds)))
+        write(json_file, report.as_text(report.as_data(results, settings, found, seconds, counts)))
     if pages:
-        pages.write(table.markdown(results, report.about(found)))
-    messages.print(f"{len(results)} results in {seconds:.0f} s", highlight=False)
+        made = {BLOCK: table.markdown(results, report.about(found))} if timed else {}
+        pages.write(made | {COUNTS: table.counted(counts, report.counted())})
+    messages.print(f"{len(results) + len(counts)} results in {seconds:.0f} s", highlight=False)
     wrong = [result for result in results if result.wrong]
     for result in wrong:
         messages.print(

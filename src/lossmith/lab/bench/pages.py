@@ -8,7 +8,7 @@ from lossmith.lab import marked
 from lossmith.lab.bench.report import LEGEND
 from lossmith.lab.output import write
 
-BLOCK = "bench"
+BLOCK, COUNTS = "bench", "reference"
 PAGE = Path("docs", "bench.md")  # beside the README
 HEAD = "# Speed, measured\n\n"
 # What somebody who has not chosen yet asks: how a work begins, and against what it is measured.
@@ -22,21 +22,34 @@ PICKED = (
 
 
 class Pages:
-    """The README and the page beside it, both read before the run."""
+    """The README and the page beside it, both read before the run.
 
-    def __init__(self, readme: Path) -> None:
-        self.page = readme.parent / PAGE
-        self._texts = {
-            readme: marked.read(readme, BLOCK),
-            self.page: marked.read(self.page, BLOCK, HEAD),
-        }
+    `timed`: what is measured in seconds, which the README carries a few lines of; `counted`: what
+    the reference engine launches.
+    """
 
-    def write(self, table: str) -> None:
-        """Both blocks, from the Markdown of the whole table."""
-        for path, text in self._texts.items():
-            block = table if path == self.page else brief(table)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, marked.rewritten(text, BLOCK, block, path))
+    def __init__(self, readme: Path, *, timed: bool = True, counted: bool = False) -> None:
+        self.readme, self.page = readme, readme.parent / PAGE
+        self.blocks = (BLOCK,) * timed + (COUNTS,) * counted
+        if timed:
+            marked.read(readme, BLOCK)
+        new = HEAD
+        for name in self.blocks:
+            begin, end = marked.marks(name)
+            text = marked.read(self.page, name, new)
+            new += f"{begin}\n{end}\n\n"
+        self._page = text if self.page.exists() else new.rstrip("\n") + "\n"
+
+    def write(self, tables: dict[str, str]) -> None:
+        """The blocks, from the Markdown of whole tables; the README's from the timed one."""
+        text = self._page
+        for name in self.blocks:
+            text = marked.rewritten(text, name, tables[name], self.page)
+        self.page.parent.mkdir(parents=True, exist_ok=True)
+        write(self.page, text)
+        if BLOCK in self.blocks:
+            page = marked.read(self.readme, BLOCK)
+            write(self.readme, marked.rewritten(page, BLOCK, brief(tables[BLOCK]), self.readme))
 
 
 def brief(table: str) -> str:

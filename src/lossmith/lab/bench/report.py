@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from lossmith.lab.bench import weather
+from lossmith.lab.bench.launches import Launches
 from lossmith.lab.bench.result import Result
 from lossmith.lab.bench.settings import Settings
 
 LEGEND = "; ≥ counts how many times as fast as the other, ≤ how many times as long, or plain time."
+COUNTED = (
+    "Value and gradient on tensors without numbers (meta, float32; 2²⁰ elements, or 8192 rows of "
+    "1000 classes), which the reference engine serves: operations that reach a device, and the "
+    "most memory held at once beyond what the caller has. Targets: 1.5 times the operations and "
+    "1.1 times the memory of torch's own loss, or no more than a careful composition by hand."
+)
 PACKAGES = ("lossmith", "torch", "numba", "llvmlite", "numpy")
 
 
@@ -64,8 +71,17 @@ def about(found: dict[str, Any]) -> str:
     ).strip()
 
 
+def counted() -> str:
+    """The sentence over the table of what is launched."""
+    return f"{COUNTED} Counted with torch {_version('torch')}."
+
+
 def as_data(
-    results: Sequence[Result], settings: Settings, found: dict[str, Any], seconds: float
+    results: Sequence[Result],
+    settings: Settings,
+    found: dict[str, Any],
+    seconds: float,
+    counts: Sequence[Launches] = (),
 ) -> dict[str, Any]:
     """Everything that was measured."""
     return {
@@ -74,7 +90,7 @@ def as_data(
         "environment": found,
         "seconds": round(seconds, 1),
         "results": [asdict(result) | {"met": result.met} for result in results],
-    }
+    } | ({"reference": [asdict(c) | {"met": c.met} for c in counts]} if counts else {})
 
 
 def as_text(data: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from lossmith.lab.bench.launches import Launches
 from lossmith.lab.bench.result import Kind, Result
 from lossmith.lab.bench.timing import Spread
 
@@ -151,3 +152,37 @@ def _summary(group: list[Result]) -> str:
         judged = f"WRONG against float64: {', '.join(wrong)}"
     count = f"{first.work}: {len(group)} losses"
     return f"| {count} | {first.rival or NONE} | {text} | {goal(first)} | {judged} |"
+
+
+def _counts(count: Launches) -> tuple[str, ...]:
+    """Operations and megabytes, ours / theirs, and whether each is within its target."""
+    operations, memory = count.within
+    return (
+        f"{count.ours.operations} / {count.theirs.operations}",
+        "met" if operations else "missed",
+        f"{count.ours.memory / 1e6:.1f} / {count.theirs.memory / 1e6:.1f}",
+        "met" if memory else "missed",
+    )
+
+
+_WORD = {"met": "green", "missed": "bold red"}
+_HEADS = ("loss", "against", "operations", "", "memory, MB", "")
+
+
+def launched(counts: Sequence[Launches]) -> Table:
+    """What the reference engine launches and holds, loss by loss."""
+    made = Table(box=box.SIMPLE_HEAD)
+    for place, head in enumerate(_HEADS):
+        made.add_column(head, justify="right" if place in (2, 4) else "left", no_wrap=True)
+    for count in counts:
+        cells = _counts(count)
+        words = (Text(cell, style=_WORD.get(cell, "")) for cell in cells)
+        made.add_row(count.case, count.rival, *words)
+    return made
+
+
+def counted(counts: Sequence[Launches], about: str) -> str:
+    """The same in Markdown."""
+    lines = [about, "", f"| {' | '.join(_HEADS)} |", "| --- | --- | ---: | --- | ---: | --- |"]
+    lines += [f"| {c.case} | {c.rival} | {' | '.join(_counts(c))} |" for c in counts]
+    return "\n".join(lines)

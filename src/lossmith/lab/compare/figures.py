@@ -23,6 +23,11 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
         for place, row in enumerate(condition["rows"])
         if row["metrics"].get(metric) is not None
     ]
+
+    # Where nothing was put out, a mark on every row would say nothing.
+    def filled(row: Data) -> bool:
+        return bool(row["among_best"] and condition["told"])
+
     figure, (axes,) = drawing.panels(height=drawing.height(len(shown)))
     drawn_as = looks(record)
     spoken: list[str] = []
@@ -36,7 +41,7 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
             color=drawn_as[place].colour,
             marker=drawn_as[place].marker,
             markersize=7,
-            markerfacecolor=drawn_as[place].colour if row["among_best"] else "none",
+            markerfacecolor=drawn_as[place].colour if filled(row) else "none",
             markeredgewidth=1.8,
             elinewidth=1.8,
         )
@@ -50,7 +55,8 @@ def intervals(record: Data, condition: Data, name: str) -> Picture:
     return Picture(
         "Mean and interval",
         drawing.svg(figure, name, title, f"{title}. {'; '.join(spoken)}."),
-        "Mean and 95 % interval over new rows and new trainings; a filled mark may be the best.",
+        "Mean and 95 % interval over new rows and new trainings; a filled mark may be the best, "
+        "where others were put out.",
     )
 
 

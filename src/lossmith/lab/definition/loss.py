@@ -20,8 +20,11 @@ from torch import Tensor
 from lossmith.lab.definition import divergence
 from lossmith.lab.definition.psi import MARGIN, PROBABILITY, RESIDUAL
 
-# Links whose losses have one element each; the others have rows of classes on dimension 1.
+# Links whose losses have one element each; the others have rows of classes on dimension 1, but
+# for `norm`, whose losses have a point each, on the last dimension.
 ELEMENTWISE = ("residual", "margin")
+# Residual formulas that are the same for u and -u, so that a distance may be put in.
+EVEN = tuple(name for name in RESIDUAL if name not in ("pinball", "expectile"))
 
 
 @dataclass
@@ -41,7 +44,10 @@ class Options:
 
 
 def loss(link: str, formula: str, z: Tensor, target: Tensor, o: Options) -> Tensor:
-    """The loss: `link` is residual, margin, softmax, crammer_singer, one_vs_rest or divergence."""
+    """The loss.
+
+    `link` is residual, norm, margin, softmax, crammer_singer, one_vs_rest or divergence.
+    """
     terms, reduce, _ = _terms(link, formula, z, target, o)
     return reduce(sum(terms[1:], terms[0]))
 
@@ -65,18 +71,22 @@ def _terms(
 ) -> tuple[list[Tensor], Callable[[Tensor], Tensor], Tensor]:
     """Terms of the rows that are kept, the way from such rows to the loss, and their weights."""
     rows = z.shape if link in ELEMENTWISE else z.shape[:1] + z.shape[2:]
+    rows = z.shape[:-1] if link == "norm" else rows
     keep = torch.ones(rows, dtype=torch.bool)
     weight = torch.ones(rows, dtype=torch.float64)
     if o.mask is not None:
         keep = keep & o.mask.expand(rows)
     if o.sample_weight is not None:
         weight = o.sample_weight.double().expand(rows)
-    if link not in ELEMENTWISE and not target.is_floating_point():
+    if link not in (*ELEMENTWISE, "norm") and not target.is_floating_point():
         target = target.long()  # in a small type, 256 is 0 and -1 is 255
         keep = keep & (target != o.ignore_index)
     keep = keep & (weight != 0)
     w = weight[keep]
-    if link in ELEMENTWISE:
+    if link == "norm":
+        away = z[keep] - target[keep].double()
+        terms = [RESIDUAL[formula].psi(_length(away), **o.parameters)]
+    elif link in ELEMENTWISE:
         terms = _elements(link, formula, z[keep], target[keep].double(), o, keep)
     else:
         last = (*range(z.dim())[:1], *range(z.dim())[2:], 1)
@@ -105,6 +115,13 @@ def _elements(
     t = (t + 1) / 2 if o.signed else t
     positive, negative = (1.0, 1.0) if o.alpha is None else (o.alpha, 1 - o.alpha)
     return [positive * t * psi(z), negative * (1 - t) * psi(-z)]
+
+
+def _length(away: Tensor) -> Tensor:
+    """√Σx², by coordinate; a point at its target is no place for a root."""
+    there = (away != 0).any(-1)
+    square = sum(x**2 for x in torch.where(there.unsqueeze(-1), away, 1.0).unbind(-1))
+    return torch.where(there, torch.sqrt(torch.as_tensor(square)), 0.0)
 
 
 def _of_class(o: Options, k: int) -> dict[str, Any]:

@@ -7,25 +7,29 @@ change their ways: vectors, panels, blocks, shares of a thread.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import Any
 
 from lossmith.formula.ledger import DIVERGENCES, LEDGER
+from lossmith.lab.definition.loss import EVEN
 from lossmith.lab.definition.psi import MARGIN, PROBABILITY, RESIDUAL
 from lossmith.lab.fuzz.layouts import LAYOUTS
 
 FORMULAS = {
     "residual": tuple(RESIDUAL),
+    "norm": EVEN,
     "margin": tuple(MARGIN),
     "softmax": tuple(PROBABILITY),
     "crammer_singer": tuple(MARGIN),
     "one_vs_rest": tuple(MARGIN),
     "divergence": ("kl_divergence", "js_divergence"),
 }
-_LINKS = ("residual",) * 3 + ("margin",) * 3 + ("softmax",) * 5 + (
+_LINKS = ("residual",) * 3 + ("norm",) * 2 + ("margin",) * 3 + ("softmax",) * 5 + (
     "crammer_singer", "crammer_singer", "one_vs_rest", "one_vs_rest", "divergence"
 )  # fmt: skip
+_LABELLED = ("softmax", "crammer_singer", "one_vs_rest")  # whose targets are labels over classes
 # total: the pair of total and mass; reference: the other engine; second: a derivative of the
 # gradient; derivatives: lossmith.derivatives.
 FACES = ("function",) * 5 + ("module", "module", "total", "reference", "second", "derivatives")
@@ -67,6 +71,18 @@ class Case:
     def elementwise(self) -> bool:
         return self.link in ("residual", "margin")
 
+    @property
+    def axis(self) -> int | None:
+        """The dimension that one loss sees whole."""
+        return None if self.elementwise else -1 if self.link == "norm" else 1
+
+    def rows(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the losses."""
+        if self.axis is None:
+            return shape
+        place = self.axis % len(shape)
+        return shape[:place] + shape[place + 1 :]
+
 
 def draw(random: random.Random) -> Case:
     """A call that the library takes."""
@@ -83,7 +99,10 @@ def draw(random: random.Random) -> Case:
     smooth = link == "softmax" and face != "derivatives"
     # The definition of a margin over classes compares every class with every other.
     most = 1000 if link == "softmax" else 129
-    sizes = [_size(random) if elementwise else _rows(random, most) for _ in range(_calls(random))]
+    sizes = [
+        _size(random) if elementwise else _points(random) if link == "norm" else _rows(random, most)
+        for _ in range(_calls(random))
+    ]
     return Case(
         link, formula, face,
         shapes=tuple(sizes),
@@ -94,12 +113,12 @@ def draw(random: random.Random) -> Case:
         weight=random.choice(("float32", "float64", "int64")) if random.random() < 0.4 else "",
         mask=random.random() < 0.3,
         narrow=random.random() < 0.3,
-        class_weight=link not in ("residual", "margin", "divergence") and random.random() < 0.3,
+        class_weight=link in _LABELLED and random.random() < 0.3,
         alpha=formula in ("focal", "binary_focal") and link in ("margin", "softmax")
         and random.random() < 0.5,
         smoothing=random.choice((0.05, 0.3)) if smooth and random.random() < 0.25 else 0.0,
         ignore_index=random.choice(_IGNORED) if labels == "index" else -100,
-        forbidden=link in ("softmax", "crammer_singer", "one_vs_rest") and random.random() < 0.15,
+        forbidden=link in _LABELLED and random.random() < 0.15,
         reduction=random.choice(("mean", "mean", "sum", "none")),
         direction=random.choice(("forward", "reverse")),
         threads=random.choice((1, 2, 2, 3)),
@@ -117,7 +136,7 @@ def _layout(random: random.Random) -> str:
 
 
 def _labels(random: random.Random, link: str, dtype: str) -> tuple[str, str]:
-    if link == "residual":
+    if link in ("residual", "norm"):
         return "real", random.choice((dtype, dtype, "float32", "float64", "int64", "bfloat16"))
     if link == "divergence":
         # A distribution rounded to half precision adds up to 1 by three digits only, and so far
@@ -166,6 +185,15 @@ def _size(random: random.Random) -> tuple[int, ...]:
     return (near,) if columns == 1 else (max(1, near // columns), columns)
 
 
+def _points(random: random.Random) -> tuple[int, ...]:
+    """Of points: rows as elements have them, and few coordinates, or many."""
+    size = random.choice((1, 2, 2, 3, 3, 4, 7, 8, 17, 64, 129))
+    rows = _size(random)
+    while math.prod(rows) * size > _MOST:
+        rows = tuple(max(1, n // 2) for n in rows)
+    return (*rows, size)
+
+
 def _rows(random: random.Random, most: int) -> tuple[int, ...]:
     """Of rows of classes: rows near a panel, and examples that a panel crosses."""
     classes = 1000 if random.random() < 0.02 else random.choice(_CLASSES)
@@ -194,7 +222,7 @@ def settings(case: Case) -> dict[str, Any]:
     elif case.link == "divergence":
         if case.formula == "kl_divergence":
             given["direction"] = case.direction
-    elif not case.elementwise:
+    elif case.link in _LABELLED:
         given["ignore_index"] = case.ignore_index
         if case.smoothing:
             given["label_smoothing"] = case.smoothing

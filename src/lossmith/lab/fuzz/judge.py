@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from lossmith.errors import LossmithError
-from lossmith.face import catalogue, multiclass
+from lossmith.face import catalogue, multiclass, radial
 from lossmith.face.inspect import derivatives
 from lossmith.lab.definition import loss as definition
 from lossmith.lab.definition.psi import MARGIN, RESIDUAL
@@ -29,6 +29,12 @@ TOLERANCE = {
 }
 # Second derivatives, by torch's own differentiation of the definition, which rounds as well.
 SECOND = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 1e-4, "float16": 1e-4}
+# Links that a Module puts around another loss.
+WRAPPERS: dict[str, Any] = {
+    "crammer_singer": multiclass.CrammerSinger,
+    "one_vs_rest": multiclass.OneVsRest,
+    "norm": radial.Radial,
+}
 GAP = 1e-3  # nearer to a kink or a tie, a slope is a convention
 
 
@@ -106,6 +112,12 @@ def _rough(case: Case, z: Tensor, target: Tensor, parameters: dict[str, Any]) ->
     if case.link == "residual":
         for kink in RESIDUAL[case.formula].kinks(**plain):
             rough |= (z - target.double() - kink).abs() < GAP
+    elif case.link == "norm":
+        length = torch.linalg.vector_norm(z - target.double(), dim=-1, keepdim=True)
+        near = length < GAP  # where the direction is that of rounding
+        for kink in RESIDUAL[case.formula].kinks(**plain):
+            near = near | ((length - kink).abs() < GAP)
+        rough |= near
     elif case.link in ("margin", "one_vs_rest"):
         for kink in MARGIN[case.formula].kinks(**plain):
             rough |= ((z - kink).abs() < GAP) | ((z + kink).abs() < GAP)
@@ -122,9 +134,8 @@ def _rough(case: Case, z: Tensor, target: Tensor, parameters: dict[str, Any]) ->
 @cache
 def loss_of(case_link: str, formula: str) -> Any:
     """The function of a loss behind a link."""
-    if case_link in ("crammer_singer", "one_vs_rest"):
-        wrapper = {"crammer_singer": "CrammerSinger", "one_vs_rest": "OneVsRest"}[case_link]
-        return getattr(multiclass, wrapper)(formula).function
+    if case_link in WRAPPERS:
+        return WRAPPERS[case_link](formula).function
     return catalogue.FUNCTIONS[formula]
 
 
@@ -160,9 +171,8 @@ def _function(case: Case, made: Made, truth: _Truth) -> str | None:
 def _module(case: Case, fixed: dict[str, Any]) -> Any:
     # A Module makes a learned setting of its own; the leaves drawn here stay what is learned.
     fixed = {k: torch.nn.Parameter(v) if _leaf(v) else v for k, v in fixed.items()}
-    if case.link in ("crammer_singer", "one_vs_rest"):
-        wrapper = {"crammer_singer": "CrammerSinger", "one_vs_rest": "OneVsRest"}[case.link]
-        return getattr(multiclass, wrapper)(case.formula, **fixed)
+    if case.link in WRAPPERS:
+        return WRAPPERS[case.link](case.formula, **fixed)
     return loss_of(case.link, case.formula).Module(**fixed)
 
 
@@ -267,15 +277,17 @@ def _derivatives(case: Case, made: Made, truth: _Truth) -> str | None:
     fault = fault or _apart(
         "gradient", found.gradient, slope.detach(), truth.smooth, allowed[1], 0.0, size
     )
-    if fault or not slope.requires_grad or (not case.elementwise and made.z.shape[1] > 8):
+    axis = case.axis
+    if fault or not slope.requires_grad or (axis is not None and made.z.shape[axis] > 8):
         return fault
     curved = torch.zeros_like(slope)
-    if case.elementwise:
+    if axis is None:
         curved = truth.gradient(slope, truth.wide, torch.ones_like(slope))
     else:
-        for k in range(slope.shape[1]):
-            row = slope.select(1, k)
-            curved[:, k] = truth.gradient(row, truth.wide, torch.ones_like(row))[:, k]
+        for k in range(slope.shape[axis]):
+            row = slope.select(axis, k)
+            own = truth.gradient(row, truth.wide, torch.ones_like(row))
+            curved.select(axis, k).copy_(own.select(axis, k))
     size = curved.abs() + size
     return _apart("Hessian", found.hessian, curved, truth.smooth, SECOND[case.dtype], 0.0, size)
 

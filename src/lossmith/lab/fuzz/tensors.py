@@ -45,13 +45,16 @@ def make(case: Case, which: int) -> Made:
     """The tensors of a case's shape number `which`."""
     shape = case.shapes[which]
     g = torch.Generator().manual_seed(case.seed + which)
-    rows = shape if case.elementwise else (shape[0], *shape[2:])
+    rows = case.rows(shape)
     target = _target(case, shape, rows, g)
     layout = case.layouts[1]
     if target.dim() > 1 and case.labels in ("soft", "probabilities") and not case.elementwise:
         layout = "reversed" if layout == "overlapping" else layout  # rows must add up to 1
     target = lay(target, layout)
-    z = lay((2.5 * torch.randn(shape, generator=g)).to(getattr(torch, case.dtype)), case.layouts[0])
+    z = lay(
+        (2.5 * _near(case, shape) * torch.randn(shape, generator=g)).to(getattr(torch, case.dtype)),
+        case.layouts[0],
+    )
     weight = mask = class_weight = alpha = None
     small = tuple(1 if case.narrow and torch.rand((), generator=g) < 0.5 else n for n in rows)
     if case.weight:
@@ -71,10 +74,17 @@ def make(case: Case, which: int) -> Made:
     return Made(z, target, weight, mask, class_weight, alpha, _learned(case, shape, g))
 
 
+def _near(case: Case, shape: tuple[int, ...]) -> float:
+    """So that distances of many coordinates are no larger than those of one."""
+    return float(shape[-1]) ** -0.5 if case.link == "norm" else 1.0
+
+
 def _target(case: Case, shape: Any, rows: Any, g: Any) -> Tensor:
     dtype = getattr(torch, case.target_dtype)
     if case.labels == "real":
-        return (2 * torch.randn(rows, generator=g)).round(decimals=3).to(dtype)
+        return (
+            (2 * _near(case, shape) * torch.randn(shape, generator=g)).round(decimals=3).to(dtype)
+        )
     if case.labels == "hard":
         return torch.randint(0, 2, rows, generator=g).to(dtype)
     if case.labels == "signed":
@@ -88,7 +98,7 @@ def _target(case: Case, shape: Any, rows: Any, g: Any) -> Tensor:
             label[torch.rand(rows, generator=g) < 0.2] = case.ignore_index
         return label
     if case.labels == "logits":
-        return (2 * torch.randn(shape, generator=g)).to(dtype)
+        return (2 * _near(case, shape) * torch.randn(shape, generator=g)).to(dtype)
     share = torch.rand(shape, generator=g, dtype=torch.float64) + 0.05
     if case.labels == "probabilities" and case.direction == "forward":
         share[:, 1:][torch.rand(share[:, 1:].shape, generator=g) < 0.2] = 0.0
@@ -107,13 +117,13 @@ def _poison(
     case: Case, z: Tensor, target: Tensor, layout: str, weight: Tensor | None, mask: Tensor | None
 ) -> None:
     """What is dropped is NaN, and its label none that there is."""
-    rows = z.shape if case.elementwise else z.shape[:1] + z.shape[2:]
+    rows = case.rows(tuple(z.shape))
     dropped = torch.zeros(rows, dtype=torch.bool)
     if weight is not None:
         dropped |= weight.expand(rows) == 0
     if mask is not None:
         dropped |= ~mask.expand(rows)
-    wide = dropped if case.elementwise else dropped.unsqueeze(1)
+    wide = dropped if case.axis is None else dropped.unsqueeze(case.axis)
     if case.layouts[0] not in SHARED and case.seed % 3:
         z.masked_fill_(wide.expand(z.shape), float("nan"))
     if layout not in SHARED and case.seed % 2 and case.target_dtype != "bool":

@@ -71,6 +71,7 @@ def page(record: Formula, values: dict[str, float], as_latex: bool = False) -> l
     """The lines of text that `lossmith show` prints."""
     from lossmith.formula import kinks, properties
     from lossmith.lab.look import answers
+    from lossmith.link.links import link
 
     at = f" at {answers.settings(values)}" if values else ""
     lines = [f"{record.name}: a {record.family} loss, {answers.MEANING[record.family]}", ""]
@@ -83,6 +84,10 @@ def page(record: Formula, values: dict[str, float], as_latex: bool = False) -> l
         lines += ["Parameters", *_parameters(record, values), ""]
     rows = properties.of(record, **values).rows()
     lines += [f"Properties{at}", *_columns(rows), ""]
+    own = link(record).link
+    if own.classes:  # what a person optimises is not u
+        seen = own.reach(own.curve(record, **values)).rows()
+        lines += [f"In the {own.word}{at}", *_columns(seen), ""]
     corners = kinks.kinks(record, **values)
     if corners:
         lines += [f"Kinks{at}", *(f"  {answers.kink_text(k)}" for k in corners), ""]
@@ -143,10 +148,14 @@ def _data(record: Formula, values: dict[str, float]) -> dict[str, Any]:
 
     from lossmith.formula import kinks, latex
     from lossmith.lab.look import answers
+    from lossmith.link.links import link
 
+    own = link(record).link
+    seen = asdict(own.reach(own.curve(record, **values)))
     words = ("value", "slope", "curvature")
     corners = [asdict(k) for k in kinks.kinks(record, **values)]
     return answers.as_data(record, values) | {
+        "in_prediction": {name: answers.plain(value) for name, value in seen.items()},
         "formula": {word: latex.text(record, order) for order, word in enumerate(words)},
         "latex": {word: latex.latex(record, order) for order, word in enumerate(words)},
         "domains": {

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Repeat a draw; a fresh one, printed, if not given.")
 @click.option(
     "--engine",
-    type=click.Choice(["cpu", "reference", "both"]),
-    default="both",
+    type=click.Choice(["cpu", "lean", "reference", "all"]),
+    default="all",
     show_default=True,
     help="Whose results to check. A kernel is compiled for nearly every combination once.",
 )
@@ -49,10 +49,11 @@ def matrix(
     """Compare losses under every combination of their options with a plain float64 definition.
 
     Labels × weights × mask and ignore_index × label smoothing × reduction × shape × memory layout
-    × dtype, for every margin loss, every probability loss, and every margin loss behind
-    CrammerSinger and OneVsRest; values, and gradients of two backwards with uneven upstream
-    gradients. Forbidden classes (logits of -inf), alpha, class weights of 0 and many classes are
-    mixed in. Combinations come in random order, so a limited run is a fair sample.
+    × dtype, for every margin loss, every probability loss, every margin loss behind CrammerSinger
+    and OneVsRest, and every residual loss of a distance (Radial); values, and gradients of two
+    backwards with uneven upstream gradients. Forbidden classes (logits of -inf), alpha, class
+    weights of 0 and many classes are mixed in. Combinations come in random order, so a limited run
+    is a fair sample.
 
     Exit code 1 if a combination misses its tolerance.
 
@@ -89,7 +90,7 @@ def sweep(every: list[Case], seed: int, engine: str, seconds: float | None) -> d
     """Measure combinations in their order, until they or the time run out."""
     from lossmith.lab.matrix.draw import TOLERANCE, measure
 
-    engines = ("cpu", "reference") if engine == "both" else (engine,)
+    engines = ("cpu", "lean", "reference") if engine == "all" else (engine,)
     worst = {dtype: [0.0, 0.0] for dtype in TOLERANCE}
     missed: list[dict[str, Any]] = []
     start, done, runs = time.monotonic(), 0, 0

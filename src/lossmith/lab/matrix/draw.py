@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from lossmith.face import catalogue, multiclass
+from lossmith.engine.cpu import engine as kernels
+from lossmith.face import catalogue, multiclass, radial
 from lossmith.lab.definition import loss as definition
-from lossmith.lab.definition.psi import MARGIN, PROBABILITY
+from lossmith.lab.definition.loss import EVEN
+from lossmith.lab.definition.psi import MARGIN, PROBABILITY, RESIDUAL
 
 LABELS = ("index", "one-hot", "soft")
 WEIGHTS = ("none", "sample", "class")
@@ -35,6 +38,7 @@ LOSSES = (
     *MARGIN,
     *(f"CrammerSinger({m})" for m in MARGIN),
     *(f"OneVsRest({m})" for m in MARGIN),
+    *(f"Radial({r})" for r in EVEN),
 )
 
 
@@ -56,7 +60,7 @@ class Case:
     def link(self) -> str:
         if self.loss in PROBABILITY:
             return "softmax"
-        return {"C": "crammer_singer", "O": "one_vs_rest"}.get(self.loss[0], "margin")
+        return {"C": "crammer_singer", "O": "one_vs_rest", "R": "norm"}.get(self.loss[0], "margin")
 
     @property
     def formula(self) -> str:
@@ -71,6 +75,8 @@ def cases(losses: tuple[str, ...] = LOSSES) -> list[Case]:
         labels: tuple[str, ...] = LABELS
         weights: tuple[str, ...] = WEIGHTS
         drops: tuple[str, ...] = DROPS
+        if link == "norm":
+            labels, weights, drops = ("real",), WEIGHTS[:2], DROPS[:2]
         if link == "margin":
             labels, drops = (*LABELS, "signed"), DROPS[:2]
             weights = WEIGHTS if loss == "binary_focal" else WEIGHTS[:2]
@@ -103,7 +109,9 @@ def make(case: Case, seed: int) -> Made:
     inner = {"N,C": (), "N,C,d": (3,), "N,C,d1,d2": (2, 3)}[case.shape]
     rows, dtype = (count, *inner), DTYPES[case.dtype]
     o = definition.Options(reduction=case.reduction, label_smoothing=case.smoothing)
-    if case.link == "margin":
+    if case.link == "norm":
+        z, target = _points(case, rows, pick.choice((1, 2, 3, 5)), dtype, g)
+    elif case.link == "margin":
         z, target = _binary(case, rows, dtype, o, g)
     else:
         z, target = _classes(case, rows, classes, dtype, pick.random() < 0.3, g)
@@ -145,6 +153,27 @@ def _binary(
     elif case.labels == "signed":
         target, o.signed = 2 * target - 1, True
     return z.reshape(rows), target
+
+
+def _points(
+    case: Case, rows: tuple[int, ...], size: int, dtype: torch.dtype, g: Any
+) -> tuple[Tensor, Tensor]:
+    """Points and targets, no distance near a kink, and none at its target but for a few."""
+    count, kinks = torch.Size(rows).numel(), RESIDUAL[case.formula].kinks()
+    z, target = (torch.zeros(count, size, dtype=dtype) for _ in range(2))
+    bad = torch.ones(count, dtype=torch.bool)
+    while bad.any():
+        for made in (z, target):
+            drawn = 2 * torch.randn(int(bad.sum()), size, generator=g, dtype=torch.float64)
+            made[bad] = drawn.to(dtype)
+        distance = torch.linalg.vector_norm(z.double() - target.double(), dim=1)
+        bad = distance < GAP
+        for kink in kinks:
+            bad |= (distance - kink).abs() < GAP
+    if 0.0 not in kinks:
+        at = torch.rand(count, generator=g) < 0.2
+        z[at] = target[at]
+    return z.reshape(*rows, size), target.reshape(*rows, size)
 
 
 def _classes(
@@ -219,13 +248,23 @@ def _function(loss: str) -> Any:
     if "(" not in loss:
         return catalogue.FUNCTIONS[loss]
     link, formula = loss.rstrip(")").split("(")
-    return getattr(multiclass, link)(formula).function
+    home: Any = radial if link == "Radial" else multiclass
+    return getattr(home, link)(formula).function
 
 
 @contextlib.contextmanager
 def _engine(name: str) -> Iterator[None]:
-    """No kernel differentiates forwards, so inside a dual level the reference engine runs."""
-    with forward_ad.dual_level() if name == "reference" else contextlib.nullcontext():
+    """No kernel differentiates forwards, so inside a dual level the reference's graph runs.
+
+    `lean`: there are no kernels, and first derivatives need no graph.
+    """
+    if name == "reference":
+        with forward_ad.dual_level():
+            yield
+    elif name == "lean":
+        with mock.patch.object(kernels, "without", return_value="the lean reference is asked for"):
+            yield
+    else:
         yield
 
 
@@ -249,7 +288,7 @@ def measure(case: Case, seed: int, engine: str) -> tuple[float, float]:
     }
     if case.link == "margin":
         settings["labels"] = "signed" if o.signed else "binary"
-    else:
+    elif case.link != "norm":
         settings["ignore_index"] = o.ignore_index
     function = _function(case.loss)
     with _engine(engine):

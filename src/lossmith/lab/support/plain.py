@@ -23,6 +23,12 @@ def residual(name: str) -> Each:
     return lambda z, t: psi(z - t)
 
 
+def radial(name: str) -> Each:
+    """ψ of the distance between two points."""
+    psi = RESIDUAL[name].psi
+    return lambda z, t: psi(((z - t) ** 2).sum(-1).sqrt())
+
+
 def margin(name: str) -> Each:
     """ψ(±score), labels 0 and 1."""
     psi = MARGIN[name].psi

@@ -75,6 +75,8 @@ def _all() -> tuple[Row, ...]:
     for name in ("hinge", "binary_focal"):
         found.append(_linked("CrammerSinger", name, plain.crammer_singer(name)))
         found.append(_linked("OneVsRest", name, plain.one_vs_rest(name)))
+    for name in ("l1", "huber"):
+        found.append(_linked("Radial", name, plain.radial(name), _points))
     for name, each in (("kl_divergence", plain.kl), ("js_divergence", plain.js)):
         function: Any = getattr(lossmith, name)
         found.append(Row(name, function.Module, each, _distributions, function))
@@ -137,7 +139,9 @@ def _catalogue(name: str) -> Row:
     return Row(name, function.Module, each, draw, **given)
 
 
-def _linked(link: str, name: str, each: plain.Each) -> Row:
+def _linked(
+    link: str, name: str, each: plain.Each, draw: Callable[[int, int], Batch] | None = None
+) -> Row:
     make = partial(getattr(lossmith, link), name)
     record = LEDGER[name]
     learned = record.parameters[0].name if record.parameters else None
@@ -145,7 +149,7 @@ def _linked(link: str, name: str, each: plain.Each) -> Row:
         f"{link}({name})",
         make,
         each,
-        _classes,
+        draw or _classes,
         make().function,
         public=False,
         learned=learned,
@@ -176,6 +180,16 @@ def _classes(count: int, seed: int) -> Batch:
     order = torch.rand(count, CLASSES, generator=generator).argsort(1)
     near = torch.rand(count, CLASSES, dtype=torch.float64, generator=generator)
     return ladder[order] + 0.1 * near, t
+
+
+def _points(count: int, seed: int) -> Batch:
+    """Points of three coordinates, 0.4 to 0.8 or 1.2 to 1.6 from their targets: off the kinks."""
+    generator = torch.Generator().manual_seed(seed)
+    way = torch.randn(count, 3, dtype=torch.float64, generator=generator)
+    far = 0.4 + 0.4 * torch.rand(count, 1, dtype=torch.float64, generator=generator)
+    far = far + 0.8 * torch.randint(0, 2, (count, 1), generator=generator)
+    t = torch.randn(count, 3, dtype=torch.float64, generator=generator)
+    return t + far * way / torch.linalg.vector_norm(way, dim=1, keepdim=True), t
 
 
 def _distributions(count: int, seed: int) -> Batch:
