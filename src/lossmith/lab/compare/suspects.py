@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict, cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
@@ -22,6 +23,7 @@ Rows = NDArray[np.intp]
 MOST = 2000  # rows of a first fit
 WIDEST = 400  # columns of a first fit, and columns that are looked through
 PARTS = 3  # of the cross-validation
+LOOSENESS = (1.0, 0.1, 0.01)  # of the logistic fit: 1 over the weight of its penalty
 GIVES_AWAY = 0.99  # what one column alone must reach to be suspected
 _LARGE = 200_000  # rows among which twins are looked for
 
@@ -62,12 +64,17 @@ def guess(dataset: Dataset) -> Guess | None:
     inside = np.isin(target, kept)
     rows, target = rows[inside], np.searchsorted(kept, target[inside])
     parts = StratifiedKFold(PARTS, shuffle=True, random_state=0)
+    made = features(dataset, rows)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(max_iter=100)
-        found = cross_val_predict(
-            model, features(dataset, rows), target, cv=parts, method="predict_proba"
-        )
+        # The penalty by log-loss on rows left out: a fit that learns wrong labels by heart doubts
+        # right ones.
+        models = [LogisticRegression(C=c, max_iter=100) for c in LOOSENESS]
+        tried = [
+            cross_val_predict(model, made, target, cv=parts, method="predict_proba")
+            for model in models
+        ]
+    found = min(tried, key=lambda probability: float(log_loss(target, probability)))
     return Guess(rows, target.astype(np.int64), kinds[kept].astype(np.int64), found)
 
 
