@@ -9,8 +9,8 @@ import sys
 # What the extra `lab` brings, by the names it is imported under. A person's own file may miss a
 # package of its own, which the extra would not bring.
 BROUGHT = (
-    *("PIL", "click", "filelock", "jinja2", "joblib", "markupsafe", "matplotlib", "pandas"),
-    *("pyarrow", "rich", "scipy", "sklearn", "statsmodels", "threadpoolctl"),
+    *("PIL", "cleanlab", "click", "filelock", "jinja2", "joblib", "markupsafe", "matplotlib"),
+    *("pandas", "pyarrow", "rich", "scipy", "sklearn", "statsmodels", "threadpoolctl"),
 )
 
 

@@ -60,6 +60,14 @@ def test_the_laboratory_asks_for_what_it_imports() -> None:
     assert "onnxruntime" in names(EXTRAS["onnx"])
 
 
+def test_the_checks_bring_every_option() -> None:
+    """A test of an option whose packages are missing would be left out without a word."""
+    brought = [line for line in EXTRAS["dev"] if line.startswith("lossmith")]
+    options = sorted(EXTRAS.keys() - {"lab", "dev"})
+    assert options == ["cluster", "onnx", "tune"]
+    assert brought == [f"lossmith[{','.join(options)}]"]
+
+
 def test_every_lower_bound_was_tried() -> None:
     tried: dict[str, str] = {}
     for name, version in re.findall(r"^([\w-]+)==([\w.]+)", LOWEST, re.MULTILINE):

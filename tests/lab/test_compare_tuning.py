@@ -60,7 +60,6 @@ def test_wrong_words_are_refused(words: list[str], says: str) -> None:
 
 
 def test_a_study_finds_the_best_and_spends_its_budget() -> None:
-    pytest.importorskip("optuna")
     candidate = parse(["focal:tuned=1"], "classification")[1]
     study = tuning.Study(candidate, (0.001, 0.01), 40, (0, 1))
     told = []
@@ -81,7 +80,6 @@ def test_a_study_finds_the_best_and_spends_its_budget() -> None:
 
 
 def test_tuned_losses_run_and_say_what_they_took(tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
     words = ["iris", *SMALL, "--outliers", "0", "--losses", "focal,hinge", "--tune", "3", "--fresh"]
     found = numbers(tmp_path, *words, "--model", "linear")
     specs = [c["spec"] for c in found["candidates"]]

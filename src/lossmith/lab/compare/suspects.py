@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict, cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
@@ -22,6 +23,7 @@ Rows = NDArray[np.intp]
 MOST = 2000  # rows of a first fit
 WIDEST = 400  # columns of a first fit, and columns that are looked through
 PARTS = 3  # of the cross-validation
+LOOSENESS = (1.0, 0.1, 0.01)  # of the logistic fit: 1 over the weight of its penalty
 GIVES_AWAY = 0.99  # what one column alone must reach to be suspected
 _LARGE = 200_000  # rows among which twins are looked for
 
@@ -62,39 +64,39 @@ def guess(dataset: Dataset) -> Guess | None:
     inside = np.isin(target, kept)
     rows, target = rows[inside], np.searchsorted(kept, target[inside])
     parts = StratifiedKFold(PARTS, shuffle=True, random_state=0)
+    made = features(dataset, rows)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(max_iter=100)
-        found = cross_val_predict(
-            model, features(dataset, rows), target, cv=parts, method="predict_proba"
-        )
+        # The penalty by log-loss on rows left out: a fit that learns wrong labels by heart doubts
+        # right ones.
+        models = [LogisticRegression(C=c, max_iter=100) for c in LOOSENESS]
+        tried = [
+            cross_val_predict(model, made, target, cv=parts, method="predict_proba")
+            for model in models
+        ]
+    found = min(tried, key=lambda probability: float(log_loss(target, probability)))
     return Guess(rows, target.astype(np.int64), kinds[kept].astype(np.int64), found)
 
 
 def wrong_labels(seen: Guess) -> tuple[float, Rows]:
     """The share of labels that look wrong, and these rows, the clearest first.
 
-    Confident learning (Northcutt, Jiang & Chuang 2021, JAIR 70:1373, sec. 3): a row counts as of
-    class j if its probability of j reaches the mean of the rows that are called j. The counts of
-    class given by class found are scaled to the number of rows called each, and what lies beside
-    the diagonal is the share.
+    Confident learning (Northcutt, Jiang & Chuang 2021, JAIR 70:1373, sec. 3), counted by cleanlab:
+    a row counts as of class j if its probability of j reaches the mean of the rows that are called
+    j. The counts of class given by class found are scaled to the number of rows called each, and
+    what lies beside the diagonal is the share. Scaled here, because cleanlab would round to rows.
     """
-    called = np.arange(len(seen.target)), seen.target
-    classes = seen.probability.shape[1]
-    self_trust = np.bincount(seen.target, seen.probability[called], classes)
-    threshold = self_trust / np.bincount(seen.target, minlength=classes)
-    sure = seen.probability >= threshold
-    found = np.where(sure, seen.probability, -1.0).argmax(1)
-    known = sure.any(1)
-    joint = np.zeros((classes, classes))
-    np.add.at(joint, (seen.target[known], found[known]), 1)
-    rows = joint.sum(1, keepdims=True)
-    members = np.bincount(seen.target, minlength=classes)[:, None]
-    joint = np.where(rows > 0, joint / np.maximum(rows, 1) * members, np.diag(members[:, 0]))
-    share = 1 - float(np.trace(joint) / joint.sum())
-    wrong = np.flatnonzero(known & (found != seen.target))
-    clear = seen.probability[wrong, found[wrong]] - seen.probability[wrong, seen.target[wrong]]
-    return share, seen.rows[wrong[np.argsort(-clear, kind="stable")]]
+    # Late: its package imports all of itself, and only a first look at classes needs it.
+    from cleanlab.count import compute_confident_joint
+    from cleanlab.rank import get_label_quality_scores
+
+    joint, wrong = compute_confident_joint(
+        seen.target, seen.probability, calibrate=False, return_indices_of_off_diagonals=True
+    )
+    right = joint.diagonal() / joint.sum(1)
+    share = 1 - float(np.average(right, weights=np.bincount(seen.target)))
+    margin = get_label_quality_scores(seen.target, seen.probability, method="normalized_margin")
+    return share, seen.rows[wrong[np.argsort(margin[wrong], kind="stable")]]
 
 
 def contradictions(dataset: Dataset) -> tuple[float, float]:
