@@ -7,7 +7,7 @@ lossmith compare breast_cancer --label-noise 0.3 --losses binary_focal,hinge,sav
 import time
 from pathlib import Path
 
-from lossmith.lab.compare import plan, record, report, summary, trial
+from lossmith.lab.compare import contest, jobs, plan, record, report, summary
 from lossmith.lab.compare.conditions import Condition
 from lossmith.lab.compare.settings import Settings
 from lossmith.lab.data.load import load
@@ -17,7 +17,7 @@ settings = Settings(
     losses=("binary_focal", "hinge", "savage"),  # and the baseline, binary cross-entropy
     conditions=(Condition("label_noise", 0.3),),
     model="linear",
-    repeats=1,
+    repeats=4,
     folds=3,
     epochs=8,
     learning_rates=(0.004, 0.016),
@@ -25,8 +25,9 @@ settings = Settings(
 
 begin = time.perf_counter()
 comparison = plan.resolve(settings, load(settings.data))
-results = [trial.run(comparison.work, comparison.dataset, each) for each in comparison.trials]
-(outcome,) = summary.summarize(comparison, results)
+with jobs.workers(comparison.work, comparison.dataset, 1) as run:
+    races = contest.run(comparison, {}, run)
+(outcome,) = summary.summarize(comparison, races)
 
 for row in outcome.rows:
     value = outcome.value(row)
@@ -34,7 +35,8 @@ for row in outcome.rows:
     mark = "best, or not told from it" if row.candidate.spec in outcome.best else ""
     print(f"{row.candidate.label:32} {outcome.metric} {reached}  {mark}")
 
-everything = record.as_data(comparison, [outcome], results, time.perf_counter() - begin)
+results, seconds = summary.results_of(races), time.perf_counter() - begin
+everything = record.as_data(comparison, [outcome], results, seconds)
 print(everything["conditions"][0]["verdict"])
 page = Path("compare.html")
 page.write_text(report.page(everything), encoding="utf-8")

@@ -247,8 +247,8 @@ def test_memory_that_is_shared_or_exported_is_not_lent_again():
     for keep in ("share_memory_", "numpy"):
         memory._waiting.clear()
         tensor = memory.fresh((COUNT,), torch.float32).fill_(1.0)
-        place = tensor.data_ptr()
         kept = getattr(tensor, keep)()
+        place = torch.as_tensor(kept).data_ptr()  # share_memory_ moves it, and frees where it was
         del tensor
         other = memory.fresh((COUNT,), torch.float32)
         assert other.data_ptr() != place

@@ -116,16 +116,18 @@ class _Reduced(torch.autograd.Function):
             step = 1.0
         value = _scalar(result.total if divided else result.total * part, call.dtype)
         ctx.save_for_backward(*call.strip())
-        ctx.state, ctx.gradients = (road, engine, call, mean, ahead, step), result.gradients
+        numbers = type(result.total) is float
+        ctx.state = road, engine, call, mean, ahead, step, numbers
+        ctx.gradients = result.gradients
         return value
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        road, engine, call, mean, ahead, step = ctx.state
+        road, engine, call, mean, ahead, step, numbers = ctx.state
         if not looking.backward_is_plain(upstream):
             reduction: Reduction = "mean" if mean else "sum"
             return *_differentiable(road, call.filled(ctx.saved_tensors), upstream, reduction), None
-        if upstream.is_cpu and type(upstream) is Tensor:  # no device is waited for
+        if numbers and upstream.is_cpu and type(upstream) is Tensor:  # no device is waited for
             step = step * upstream.item()
         else:
             step = upstream if type(step) is float and step == 1.0 else step * upstream
