@@ -183,8 +183,8 @@ def test_a_row_of_a_table_is_named_by_its_line(
         assert label == data.classes[data.target[place]]
         assert float(x) == data.source["x"][place]  # type: ignore[index, call-overload]
     assert "header is row 1" in data.origin.counted
-    np.savez(folder / "n.npz", X=np.arange(30.0)[:, None] ** 2,
-             y=np.array([np.nan if not label else float(label == "a") for label in labels]))  # fmt: skip
+    codes = np.array([float(label == "a") if label else np.nan for label in labels])
+    np.savez(folder / "n.npz", X=np.arange(30.0)[:, None] ** 2, y=codes)
     data = load(str(folder / "n.npz"), "y")
     for place, number in enumerate(data.origin.rows(range(data.rows))):
         assert data.classes[data.target[place]] == str(int(labels[int(number) - 1] == "a"))
