@@ -40,7 +40,7 @@ CASES: dict[str, tuple[dict[str, float | str], dict[str, object], str]] = {
     ),
     "pick": (
         {BASE: 0.1, "focal": 0.1, "hinge": 0.11},
-        {"margin": 3.0},
+        {"margin": 3.0, "sure": {BASE: 0.6}},
         r"Take .*: no other loss is more than [\d.]+ points ahead of it\.",
     ),
     "rows": (
@@ -182,6 +182,49 @@ def test_the_facts_of_what_is_open() -> None:
         assert d.rows_needed == pytest.approx(
             120 * (3 * e.floor[0, 1] / e.gaps[1, 0]) ** 2, rel=0.1
         )
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("margin", [0.1, 1.0, 2.0])
+def test_the_pick_gives_up_less_than_the_margin_and_its_own_bound_is_said(
+    seed: int, margin: float
+) -> None:
+    """By the rule on the page, from the looks alone."""
+    losses = {BASE: 0.1, "ramp": 0.097, "hinge": 0.1, "focal": 0.1}
+    outcome = made(losses, margin=margin, seed=seed, rows=600, repeats=4)
+    d, last = decide(outcome), outcome.race.looks[-1]
+    assert d.bound == last.bounds[str(d.pick)]
+    assert size(d.bound, "accuracy") in verdict(outcome)
+    least = min(last.bounds.values())
+    if last.bounds.get(BASE, 1.0) <= margin / 100:
+        assert d.pick == BASE
+        return
+    means = {
+        spec: value.mean for spec in last.inside if (value := outcome.value(outcome.row(spec)))
+    }
+    close = {
+        spec
+        for spec in last.inside
+        if last.bounds[spec] <= least + margin / 100
+        and max(means.values()) - means[spec] <= margin / 100 + 1e-12
+    }
+    assert d.pick in close
+    if any(outcome.row(spec).candidate.gives_probabilities for spec in close):
+        assert outcome.row(str(d.pick)).candidate.gives_probabilities
+    spoken = {spec for other in outcome.others for spec in other.out}
+    if BASE in close - spoken:
+        assert d.pick == BASE
+    if least <= margin / 100 and len(last.inside) > 1:
+        assert d.kind in ("stay", "pick", "switch")
+
+
+def test_ramp_is_not_picked_where_the_baseline_is_as_good() -> None:
+    """Ramp alone is within the margin, and cross-entropy misses it by a hair."""
+    outcome = made({BASE: 0.1, "ramp": 0.094}, rows=3000, margin=1.0)
+    bounds = outcome.race.looks[-1].bounds
+    assert bounds["ramp:s=-1"] <= 0.01 < bounds[BASE]
+    assert decide(outcome).pick == BASE
+    assert verdict(outcome).startswith("Stay with cross-entropy: no other loss is more than ")
 
 
 def test_losses_that_are_out_get_no_more_repeats() -> None:

@@ -160,10 +160,11 @@ def _classes(dataset: Dataset) -> Iterator[Finding]:
     yield from order
     share, rows = suspects.wrong_labels(seen)
     if share >= WRONG and not order:  # neighbours of an order overlap, and no label need be wrong
+        named = ", ".join(map(str, dataset.origin.rows(rows[:5].tolist())))
         yield Finding(
             "labels",
             f"About {100 * share:.0f} % of the labels look wrong to a linear fit, or the classes "
-            f"overlap; look at rows {', '.join(str(row + 1) for row in rows[:5])} first.",
+            f"overlap; look at rows {named} first.",
             "Bounded losses (generalized cross-entropy, ramp, savage) resist wrong labels.",
             {"share": share, "rows": [int(row) for row in rows[:NAMED]]},
         )

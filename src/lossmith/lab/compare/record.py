@@ -16,6 +16,7 @@ from lossmith.lab.compare import by_metric, first_look, goals, recall, tuning
 from lossmith.lab.compare.candidates import EXTRAS, Candidate
 from lossmith.lab.compare.decisions import decisions
 from lossmith.lab.compare.evidence import Result
+from lossmith.lab.compare.hard_rows import hard_rows
 from lossmith.lab.compare.metrics import METRICS
 from lossmith.lab.compare.plan import Plan
 from lossmith.lab.compare.sentences import verdict
@@ -69,7 +70,8 @@ def as_data(
         "goal": {"text": settings.goal, "says": plan.goal},
         "left_out": list(plan.left_out),
         "conditions": [
-            _outcome(outcome, language) | _beside(plan, outcome, results) for outcome in outcomes
+            _outcome(outcome, language) | _beside(plan, outcome, results, language)
+            for outcome in outcomes
         ],
         "trials": [{k: v for k, v in result.items() if k not in BESIDE} for result in results],
         "seconds": {
@@ -111,7 +113,9 @@ def as_csv(data: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def _beside(plan: Plan, outcome: Outcome, results: Sequence[Result]) -> dict[str, Any]:
+def _beside(
+    plan: Plan, outcome: Outcome, results: Sequence[Result], language: Language
+) -> dict[str, Any]:
     """What else the same trials say: by other metrics, and with other cuts."""
     level = goals.level_of(plan.work.settings.goal)
     own = by_metric.says(outcome, level)
@@ -126,6 +130,7 @@ def _beside(plan: Plan, outcome: Outcome, results: Sequence[Result]) -> dict[str
         "recalled": back,
         "tuned": _tuned(plan, results, outcome.condition.key),
         "decisions": cut,
+        "hard_rows": hard_rows(outcome, language),
     }
 
 

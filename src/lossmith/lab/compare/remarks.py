@@ -27,5 +27,9 @@ def show(console: Console, record: Mapping[str, Any]) -> None:
     for condition in record["conditions"]:
         for said in condition["remarks"]:
             console.print(Text(f"{condition['title']}: {said}" if several else said))
+    # Under every condition much the same rows are judged by the same labels: once is enough.
+    hard = [found["says"] for c in record["conditions"] if (found := c["hard_rows"])]
+    for said in [said for said in hard if said][:1]:
+        console.print(Text(said))
     for said in record["left_out"]:
         console.print(Text(said, style="dim"))

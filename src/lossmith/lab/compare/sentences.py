@@ -1,7 +1,7 @@
 """The verdict in words: one table of sentences, in English and Chinese.
 
 Names of losses and numbers are the same in both. A sentence is only ever made from the facts of a
-`Decision`, so whatever it says can be read from the record, too.
+`Decision`, or of the hard rows, so whatever it says can be read from the record, too.
 """
 
 from __future__ import annotations
@@ -90,6 +90,19 @@ TABLE: Mapping[str, Mapping[Language, str]] = {
     "no probabilities": {
         "en": "{Pick} gives no probabilities; where they are needed, take {other}, with {value}.",
         "zh": "{pick} 不给出概率;需要概率时选 {other},{value}。",
+    },
+    # Rows that every loss gets wrong.
+    "hard labels": {
+        "en": "Look at the labels of these rows: {count} of them are wrong under every loss in at "
+        "least {share} of trainings ({rows}).",
+        "zh": "请看看这些行的标签:其中 {count} 行在每种损失下都至少在 {share} 的训练中判错"
+        "({rows})。",
+    },
+    "hard targets": {
+        "en": "Look at the targets of these rows: {count} of them are far off under every loss in "
+        "at least {share} of trainings ({rows}).",
+        "zh": "请看看这些行的目标值:其中 {count} 行在每种损失下都至少在 {share} 的训练中偏离很远"
+        "({rows})。",
     },
     # Parts of sentences.
     "item": {"en": "{metric} ({one} against {two})", "zh": "{metric}({one} 对 {two})"},

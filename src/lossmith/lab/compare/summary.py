@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
@@ -122,18 +123,32 @@ def _outcome(plan: Plan, race: Race) -> Outcome:
 
 
 def _pick(race: Race, others: Sequence[Other]) -> str | None:
-    """The baseline if nothing is ahead of it by more than the margin; else who is least behind.
+    """The baseline if nothing is ahead of it by more than the margin; else the most useful.
 
-    Where several are within the margin, one that no other metric puts out.
+    What differs by less than the margin does not matter: of the losses whose means, and whose
+    bounds, are so close to the best, one that gives probabilities, that no other metric puts out,
+    that is the baseline, or that is least far behind at worst, in this order. The bounds hold for
+    all losses at once, so that of the pick is true whichever it is.
     """
     if not race.looks or not race.inside:
         return None
-    bounds = race.looks[-1].bounds
-    near = [spec for spec, bound in bounds.items() if bound <= race.margin]
-    if race.baseline in near:
+    last, margin = race.looks[-1], race.margin
+    bounds, least = last.bounds, min(last.bounds.values())
+    if bounds.get(race.baseline, inf) <= margin:
         return race.baseline
-    sound = [spec for spec in near if not any(spec in other.out for other in others)]
-    return min(sound or bounds, key=lambda spec: bounds[spec])
+    lags = last.among.gaps[:, 0].tolist()  # behind the best mean, which comes first
+    close = [
+        spec
+        for spec, lag in zip(last.inside, lags, strict=True)
+        if lag <= margin and bounds[spec] <= least + margin
+    ]
+    sure = {c.spec for c in race.evidence.plan.candidates if c.gives_probabilities}
+
+    def rank(spec: str) -> tuple[bool, bool, bool, float]:
+        against = any(spec in other.out for other in others)
+        return spec not in sure, against, spec != race.baseline, bounds[spec]
+
+    return min(close or bounds, key=rank)
 
 
 def _row(race: Race, candidate: Candidate, pick: str | None) -> Row:

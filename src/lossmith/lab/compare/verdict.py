@@ -14,8 +14,8 @@ from lossmith.lab.compare.summary import Other, Outcome
 Kind = Literal[
     "one",  # a single loss is left
     "switch",  # the baseline is out, several are left
-    "stay",  # the baseline is in, and nothing is ahead of it by more than the margin
-    "pick",  # so for another loss
+    "stay",  # some loss is known to be within the margin, and the baseline is as good to take
+    "pick",  # so, but another loss is to be taken
     "rows",  # no further repeat can tell what is left
     "open",  # further repeats might
     "untested",  # too few trainings to know what is luck
@@ -41,7 +41,7 @@ class Decision:
     kind: Kind
     metric: str
     baseline: str
-    pick: str | None = None  # the loss to take: the one that is least far behind at worst
+    pick: str | None = None  # the loss to take, as `summary` picks it
     value: float | None = None  # of the pick
     inside: tuple[str, ...] = ()  # losses that may be the best, the best mean first
     out: Mapping[str, int] = field(default_factory=dict)  # after how many repeats each was put out
@@ -114,7 +114,7 @@ def _kind(outcome: Outcome, last: Look, pick: str) -> Kind:
         return "one" if len(outcome.race.finished) > 1 else "alone"
     if baseline not in last.inside and baseline in outcome.race.finished:
         return "switch"
-    if last.bounds[pick] <= margin:
+    if min(last.bounds.values()) <= margin:
         return "stay" if pick == baseline else "pick"
     e = last.among  # in the order of the means
     return "open" if e.gaps[1, 0] > SURE * e.floor[0, 1] else "rows"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -27,6 +27,33 @@ Source: TypeAlias = pd.DataFrame | NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a person finds the rows: they are counted as in every message about the file."""
+
+    first: int = 1  # the number of the file's first row of data: 2 under a header line
+    keep: NDArray[np.bool_] | None = None  # which rows of the file were taken; None when all
+    pictures: tuple[str, ...] = ()  # of a folder, whose rows have names and no numbers
+
+    def rows(self, places: Sequence[int]) -> list[int | str]:
+        """The numbers, or the names, of these rows of the data set."""
+        found = np.asarray(places, np.int64)
+        if self.keep is not None:
+            found = np.flatnonzero(self.keep)[found]
+        if self.pictures:
+            return [self.pictures[place] for place in found]
+        return [int(place) + self.first for place in found]
+
+    @property
+    def counted(self) -> str:
+        """How they are counted, in a sentence."""
+        if self.pictures:
+            return "Rows are named by their pictures."
+        if self.first > 1:
+            return "Rows are counted as in the file: the header is row 1; empty lines do not count."
+        return "The first row is row 1."
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Rows, their target, and in `notes` every step between the file and these, as sentences."""
 
@@ -37,6 +64,7 @@ class Dataset:
     notes: tuple[str, ...]
     source: Source
     fingerprint: str
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def rows(self) -> int:

@@ -60,6 +60,11 @@ def quote(value: object, most: int = 40) -> str:
     return repr(text[:most] + "…" if len(text) > most else text)
 
 
+def printable(text: str) -> str:
+    """Names of files come from others too, and may hold what a terminal would obey: escaped."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def listing(names: list[str], most: int = 8) -> str:
     """Names in a sentence, quoted, cut short when there are many."""
     shown = ", ".join(quote(name) for name in names[:most])

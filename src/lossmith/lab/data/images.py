@@ -15,7 +15,7 @@ from PIL import Image
 from lossmith.errors import InputError
 from lossmith.lab.data import files, target
 from lossmith.lab.data.dataset import Dataset, Task
-from lossmith.lab.data.files import Where, listing, quote, reason
+from lossmith.lab.data.files import Where, listing, printable, quote, reason
 
 # Formats that Pillow decodes itself; others would start programs (EPS) or read much (PDF).
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
@@ -47,7 +47,8 @@ def load(folder: Path, wanted: str | None, task: Task | None) -> Dataset:
     notes.append(f"Pictures have {size[0]} × {size[1]} pixels, {channels} channel(s).")
     column = pa.chunked_array([pa.array(labels, pa.large_string())])
     goal = target.read(column, "folder", task or None, Where(str(folder)))
-    return target.finish(folder.name or str(folder), pixels, goal, notes)
+    names = [printable(path.relative_to(folder).as_posix()) for path in paths]
+    return target.finish(folder.name or str(folder), pixels, goal, notes, pictures=names)
 
 
 def _files(folder: Path) -> tuple[list[Path], list[str], list[str]]:

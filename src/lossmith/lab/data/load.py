@@ -22,9 +22,7 @@ def load(data: str, target: str | None = None, task: str | None = None) -> Datas
         message = str(error)
         if message.isprintable():
             raise
-        # Names of files come from others too, and may hold what a terminal would obey.
-        shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in message)
-        raise InputError(shown) from error
+        raise InputError(files.printable(message)) from error
 
 
 def _load(data: str, target: str | None, wanted: Task | None) -> Dataset:

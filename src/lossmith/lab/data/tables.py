@@ -45,7 +45,7 @@ def load(path: Path, ending: str, wanted: str | None, task: Task | None) -> Data
     notes += _without_index(raw, name)
     goal = target.read(raw.pop(name), name, task, where)
     frame, said = columns.frame(raw, goal, where)
-    return target.finish(path.name, frame, goal, [*notes, *said])
+    return target.finish(path.name, frame, goal, [*notes, *said], first)
 
 
 # What pandas calls the row numbers that it wrote beside the columns.

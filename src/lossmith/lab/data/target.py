@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lossmith.errors import InputError
 from lossmith.lab.data import columns, text
-from lossmith.lab.data.dataset import TASKS, Dataset, Source, Target, Task, fingerprint
+from lossmith.lab.data.dataset import TASKS, Dataset, Origin, Source, Target, Task, fingerprint
 from lossmith.lab.data.files import Where, listing, quote
 
 USUAL = ("target", "label", "class", "y")  # what a target is called when nobody says
@@ -174,8 +174,16 @@ def _dropped(known: NDArray[np.bool_], name: str) -> list[str]:
     return [f"{missing} of {len(known)} rows have no target {name!r} and are left out."]
 
 
-def finish(name: str, source: Source, target: Target, notes: Sequence[str]) -> Dataset:
-    """The data set that a source and its target make."""
+def finish(
+    name: str,
+    source: Source,
+    target: Target,
+    notes: Sequence[str],
+    first: int = 1,
+    pictures: Sequence[str] = (),
+) -> Dataset:
+    """The data set that a source and its target make; `first` and `pictures` as in `Origin`."""
     mark = fingerprint(source, target.values, target.classes)
     said = (*target.notes, *notes)
-    return Dataset(name, target.task, target.values, target.classes, said, source, mark)
+    origin = Origin(first, target.keep, tuple(pictures))
+    return Dataset(name, target.task, target.values, target.classes, said, source, mark, origin)
