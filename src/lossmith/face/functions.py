@@ -23,12 +23,18 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
         f"({', '.join(named)},)" if (named := [each.name for each in every]) else "()"
         for every in (loss.formula.parameters, loss.options)
     )
+    if loss.options:  # nothing to look at while each is the very default
+        usual = " and ".join(f"{o.name} is {hide}usual_{o.name}" for o in loss.options)
+        settled = f"() if {usual} else {settled}"
     several = len(link.targets) > 1
     target = f"({', '.join(link.targets)})" if several else link.targets[0]
     checked = (
         f"{hide}checked({hide}loss, {link.word}, {target}, {given}, sample_weight, mask, {settled})"
     )
-    outer = ("loss", "checked", "reduce", "pair", "reduction", "REDUCTIONS", "refuse")
+    outer = (
+        *("loss", "checked", "reduce", "pair", "reduction", "REDUCTIONS", "refuse"),
+        *(f"usual_{o.name}" for o in loss.options),
+    )
 
     def start(made: str, *, reduction: bool = False) -> str:
         name = f"{loss.name}.{made}" if made == "total" else loss.name
@@ -57,11 +63,12 @@ def make(loss: Linked, module: str) -> Callable[..., Any]:
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
     function, total, check = scope["make"](
         loss, call.of_several if several else call.checked, CALLS.reduce, CALLS.pair,
-        checks.reduction, checks.REDUCTIONS, names.refuse,
+        checks.reduction, checks.REDUCTIONS, names.refuse, *(o.default for o in loss.options),
     )  # fmt: skip
     for made, name in ((function, loss.name), (total, "total"), (check, "check")):
         made.__code__ = made.__code__.replace(co_name=name, co_qualname=name)
         made.__name__ = made.__qualname__ = name
+        made.__kwdefaults__ |= {o.name: o.default for o in loss.options}  # the very objects
         names.listed(made)
     function.__doc__ = describe.docstring(loss, module=False)
     total.__qualname__ = f"{loss.name}.total"

@@ -165,6 +165,7 @@ def make(function: Any, module: str) -> type[Loss]:
         f"    {hide}Loss.__init__(self, {passed})\n"
     )
     exec(compile(text, f"<lossmith {loss.name}>", "exec"), scope)  # text of our own writing
+    scope["__init__"].__kwdefaults__ |= {o.name: o.default for o in loss.options}  # as the function
     made: type[Loss] = type(
         title,
         (Loss,),
