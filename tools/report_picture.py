@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-WIDTH, HEIGHT = 1200, 1350  # the verdict, the table, and the first row of figures
+WIDTH, HEIGHT = 1200, 1850  # the first look, the verdict, the table, the first row of figures
 COLOURS = 256
 LARGEST = 200_000  # bytes
 
