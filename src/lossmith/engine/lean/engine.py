@@ -154,7 +154,7 @@ def _by_twin(
     value = twin.value(z, target, reduction, *scale) if 0 in orders else None
     if 1 not in orders:
         return value, None
-    up = by if isinstance(by, Tensor) else z.new_full((), by)
+    up = by.to(z.dtype) if isinstance(by, Tensor) else z.new_full((), by)
     return value, twin.slope(up, z, target, 0, *scale)
 
 

@@ -89,7 +89,7 @@ def facts(judged: Judged) -> Facts:
                 found[name] = each.astype(np.float32)
     if judged.probabilities:
         found["surprise"] = _surprise(judged).astype(np.float32)
-        found["top"] = judged.probability.max(1).astype(np.float32)
+        found["top"] = judged.top.astype(np.float32)
         hit = judged.probability.argmax(1) == judged.target  # whatever the cut
         found["hit"] = hit.astype(np.int8)
         found["brier"] = judged.square.astype(np.float32)

@@ -67,6 +67,11 @@ class Judged:
         return np.asarray((self.probability**2).sum(1) - 2 * own + 1)
 
     @cached_property
+    def top(self) -> Array:
+        """The probability of the class that is said, as it is kept: a bin's edge is met alike."""
+        return self.probability.max(1).astype(np.float32).astype(np.float64)
+
+    @cached_property
     def errors(self) -> Array:
         """Absolute residuals."""
         return np.abs(self.scores - self.target)
@@ -143,7 +148,7 @@ def _asymmetric(judged: Judged) -> float | None:
 
 def calibration(judged: Judged) -> list[list[float]]:
     """For each bin of the top probability: rows, mean probability, and the share that was right."""
-    top = judged.probability.max(1)
+    top = judged.top
     right = judged.probability.argmax(1) == judged.target
     place = np.minimum((top * BINS).astype(np.int64), BINS - 1)
     rows = np.bincount(place, minlength=BINS)
@@ -155,7 +160,7 @@ def calibration(judged: Judged) -> list[list[float]]:
 
 
 def _calibration_error(judged: Judged) -> float:
-    top = judged.probability.max(1)
+    top = judged.top
     right = judged.probability.argmax(1) == judged.target
     place = np.minimum((top * BINS).astype(np.int64), BINS - 1)
     gaps = np.bincount(place, weights=top - right, minlength=BINS)
