@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lossmith.formula.record import Formula
 from lossmith.link.counting import tolerance
-from lossmith.link.link import Call, Fault, Link
+from lossmith.link.link import Call, Fault, Link, entry
 from lossmith.link.options import CLASS_WEIGHT, IGNORE_INDEX, Option
 from lossmith.link.shapes import data, indices, of_classes, tensors
 
@@ -67,15 +67,11 @@ class OfClasses(Link):
         yield _forbidden_share, counted & barred
 
 
-def _at(place: tuple[int, ...]) -> str:
-    return f"target[{', '.join(map(str, place))}]"
-
-
 def _class(call: Call, place: tuple[int, ...], more: str) -> str:
     classes = call.prediction.shape[1]
     return (
-        f"{_at(place)} = {call.target[place].item()} is no class{more}: the logits have {classes} "
-        f"classes, 0 to {classes - 1}. Rows to leave out carry ignore_index "
+        f"{entry(place)} = {call.target[place].item()} is no class{more}: the logits have "
+        f"{classes} classes, 0 to {classes - 1}. Rows to leave out carry ignore_index "
         f"({call.ignore_index}) or a mask."
     )
 
@@ -89,7 +85,7 @@ def _no_class(call: Call, place: tuple[int, ...], more: str) -> str:
 
 def _forbidden(call: Call, place: tuple[int, ...], more: str) -> str:
     return (
-        f"{_at(place)} = {call.target[place].item()} is a class whose logit is -inf{more}: it is "
+        f"{entry(place)} = {call.target[place].item()} is a class whose logit is -inf{more}: it is "
         "forbidden in this row and the label all the same. Allow the class, or drop the row "
         "with mask=."
     )
@@ -97,7 +93,7 @@ def _forbidden(call: Call, place: tuple[int, ...], more: str) -> str:
 
 def _forbidden_share(call: Call, place: tuple[int, ...], more: str) -> str:
     return (
-        f"{_at(place)} = {call.target[place].item():g} gives mass to a class whose logit is -inf"
+        f"{entry(place)} = {call.target[place].item():g} gives mass to a class whose logit is -inf"
         f"{more}: it is forbidden in this row. Allow the class, set its share to 0 and divide "
         "the rest by its sum, or drop the row with mask=."
     )
@@ -105,7 +101,7 @@ def _forbidden_share(call: Call, place: tuple[int, ...], more: str) -> str:
 
 def _share(call: Call, place: tuple[int, ...], more: str) -> str:
     return (
-        f"{_at(place)} = {call.target[place].item():g} is no probability{more}: a label "
+        f"{entry(place)} = {call.target[place].item():g} is no probability{more}: a label "
         "distribution is non-negative and sums to 1. If these are scores, use target.softmax(1)."
     )
 

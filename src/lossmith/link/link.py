@@ -165,6 +165,11 @@ class Call:
 Fault = tuple[Callable[[Call, tuple[int, ...], str], str], Tensor]
 
 
+def entry(place: tuple[int, ...]) -> str:
+    """A place of the target, as a person would write it."""
+    return f"target[{', '.join(map(str, place))}]"
+
+
 class Link:
     """What u is. This one's own answers are those of a loss with one u for each element."""
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lossmith.formula.record import Formula
-from lossmith.link.link import Call, Fault, Link, Psi, part
+from lossmith.link.link import Call, Fault, Link, Psi, entry, part
 from lossmith.link.options import LABELS, POSITIVE_ALPHA, Option
 from lossmith.link.shapes import data, same, tensors
 
@@ -118,16 +118,12 @@ def _near(a: Any, b: Any, relative: Any) -> bool:
     return bool(b != 0 and abs(a - b) <= relative * abs(b))
 
 
-def _at(place: tuple[int, ...]) -> str:
-    return f"target[{', '.join(map(str, place))}]"
-
-
 def _signed(call: Call, place: tuple[int, ...], more: str) -> str:
     value = call.target[place].item()
-    return f'{_at(place)} = {value} is not -1 or 1{more}, as labels="signed" needs.'
+    return f'{entry(place)} = {value} is not -1 or 1{more}, as labels="signed" needs.'
 
 
 def _binary(call: Call, place: tuple[int, ...], more: str) -> str:
     allowed = "outside [0, 1]" if call.target.is_floating_point() else "not 0 or 1"
     value = call.target[place].item()
-    return f'{_at(place)} = {value} is {allowed}{more}. Labels of -1 and 1 need labels="signed".'
+    return f'{entry(place)} = {value} is {allowed}{more}. Labels of -1 and 1 need labels="signed".'

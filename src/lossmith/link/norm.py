@@ -107,19 +107,23 @@ def _measured(away: Tensor) -> tuple[Tensor, Tensor]:
     return (unit * size).squeeze(-1), short / size
 
 
-class _Length(torch.autograd.Function):
-    """A length whose slope is the direction itself: ψ' and the length are never multiplied."""
+class _OfAway(torch.autograd.Function):
+    """What both operations share: the vector itself is all that their slopes need."""
 
     generate_vmap_rule = True
-
-    @staticmethod
-    def forward(away: Tensor) -> Tensor:
-        return _measured(away)[0]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.save_for_backward(*inputs)
         ctx.save_for_forward(*inputs)
+
+
+class _Length(_OfAway):
+    """A length whose slope is the direction itself: ψ' and the length are never multiplied."""
+
+    @staticmethod
+    def forward(away: Tensor) -> Tensor:
+        return _measured(away)[0]
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
@@ -130,19 +134,12 @@ class _Length(torch.autograd.Function):
         return (_Way.apply(*ctx.saved_tensors) * tangent).sum(-1)
 
 
-class _Way(torch.autograd.Function):
+class _Way(_OfAway):
     """The direction w of a vector: it turns by what lies across it, (v - w(w·v)) / length."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(away: Tensor) -> Tensor:
         return _measured(away)[1]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Tensor:

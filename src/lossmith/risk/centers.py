@@ -25,6 +25,7 @@ from lossmith.face.summand import Summand
 from lossmith.formula.domain import as_number
 from lossmith.formula.ledger import find
 from lossmith.link import shapes
+from lossmith.link.link import entry
 from lossmith.risk.ranks import Group
 from lossmith.risk.unmoved import Unmoved
 
@@ -318,7 +319,7 @@ class CenterLoss(Summand, nn.Module):
             place = tuple(bad.nonzero()[0].tolist())
             more = f" ({int(bad.sum())} such labels)" if bad.sum() > 1 else ""
             raise LabelError(
-                f"{_NAME}: target[{', '.join(map(str, place))}] = {labels[place].item()} is no "
+                f"{_NAME}: {entry(place)} = {labels[place].item()} is no "
                 f"class{more}: num_classes = {self.num_classes}, classes are 0 to "
                 f"{self.num_classes - 1}. Rows to leave out carry ignore_index "
                 f"({self.ignore_index}) or a mask."

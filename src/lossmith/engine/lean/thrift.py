@@ -43,12 +43,6 @@ class _Writer:
 
     def text(self, node: Any) -> str:
         """A name or number that holds the node, with the lines that make it before."""
-        if not isinstance(node, tuple):
-            return str(node)
-        if node[0] == "k":
-            return repr(node[1])
-        if node[0] == "p":
-            return _parameter(node[1])
         if not varies(node):
             return _number(node)
         if node == ("u",):
@@ -99,7 +93,7 @@ def _flag(node: Node) -> bool:
 
 
 def _number(node: Node) -> str:
-    """Parameters among themselves: plain arithmetic."""
+    """What does not vary: a number, a parameter, or parameters in plain arithmetic."""
     if not isinstance(node, tuple):
         return str(node)
     if node[0] == "k":

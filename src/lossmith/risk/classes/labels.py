@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lossmith.errors import LabelError
 from lossmith.link.counting import tolerance
+from lossmith.link.link import entry
 from lossmith.risk.classes.shard import Split
 
 
@@ -21,7 +22,7 @@ def in_range(split: Split, target: Tensor) -> None:
     if bad.any():
         place = tuple(bad.nonzero()[0].tolist())
         raise LabelError(
-            f"{split.call.loss.name}: {_at(place)} = {target[place].item()} is no class"
+            f"{split.call.loss.name}: {entry(place)} = {target[place].item()} is no class"
             f"{_more(bad, 'labels')}: the ranks have {split.classes} classes together, 0 to "
             f"{split.classes - 1}. Class indices count over all ranks, this one's begin at "
             f"{split.first}. Rows to leave out carry ignore_index ({split.call.ignore_index}) or a "
@@ -91,8 +92,8 @@ def _refuse_index(split: Split, keep: Tensor | None, own: Tensor, others: Tensor
     if others[place]:
         raise LabelError(f"{name}: {_no_class(place)}")
     raise LabelError(
-        f"{name}: {_at(place)} = {value} is a class whose logit is -inf{_more(own, 'labels')}: it "
-        "is forbidden in this row and the label all the same. Allow the class, or drop the row "
+        f"{name}: {entry(place)} = {value} is a class whose logit is -inf{_more(own, 'labels')}: "
+        "it is forbidden in this row and the label all the same. Allow the class, or drop the row "
         "with mask=."
     )
 
@@ -101,10 +102,6 @@ def _first(bad: Tensor, keep: Tensor | None) -> tuple[int, ...] | None:
     if keep is not None:
         bad = bad & keep
     return tuple(bad.nonzero()[0].tolist()) if bad.any() else None
-
-
-def _at(place: tuple[int, ...]) -> str:
-    return f"target[{', '.join(map(str, place))}]"
 
 
 def _more(bad: Tensor, what: str) -> str:
